@@ -1,0 +1,78 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"signet/ca"
+	"signet/internal/audit"
+)
+
+// What a [Store] answers beside success. Any other error is the store's own
+// trouble: the caller may try again and nothing was changed.
+var (
+	ErrNotFound   = errors.New("not found")
+	ErrExists     = errors.New("exists already")
+	ErrCodeSpent  = errors.New("this code has been used")
+	ErrNonceSpent = errors.New("this nonce has been used")
+	ErrKeyTaken   = errors.New("this key belongs to another account")
+)
+
+// A Store keeps accounts, codes and issued certificates. Every method is one
+// atomic step, durable when it returns nil, and safe for concurrent use. The
+// events given are stored in the same step as the change that they tell of.
+type Store interface {
+	ca.SerialStore
+
+	// AddAccount stores a new account: ErrExists where there is one of that name.
+	AddAccount(ctx context.Context, a Account, e audit.Event) error
+	// Account returns the account of that name, or ErrNotFound.
+	Account(ctx context.Context, name string) (Account, error)
+	// Accounts returns all accounts, by name.
+	Accounts(ctx context.Context) ([]Account, error)
+	// ChangeAccount runs change on the stored account and stores the result;
+	// what change fails with is returned and nothing is stored. It must not
+	// change the name, and may run more than once.
+	ChangeAccount(ctx context.Context, name string, change func(*Account) error, e audit.Event) (Account, error)
+	// RemoveAccount deletes the account and its unused codes. Its certificates stay.
+	RemoveAccount(ctx context.Context, name string, e audit.Event) error
+
+	// AddCode stores a code: ErrNotFound where its account isn't there.
+	AddCode(ctx context.Context, c Code, e audit.Event) error
+	// Code returns the code with that hash, spent or not, expired or not, or ErrNotFound.
+	Code(ctx context.Context, hash [32]byte) (Code, error)
+
+	// Secret returns the 32 random bytes kept under name, made at first use.
+	Secret(ctx context.Context, name string) ([32]byte, error)
+
+	// Enrolled returns the certificate that the account was given for the CSR
+	// with that SHA-256, or ErrNotFound.
+	Enrolled(ctx context.Context, account string, csr [32]byte) (ca.Certificate, error)
+	// RecordEnrollment stores the outcome of an enrollment, all of it or nothing.
+	// Where the same account's same CSR has been recorded already, it stores
+	// nothing and returns the certificate recorded then, and false. It fails
+	// with ErrCodeSpent, ErrNonceSpent, ErrKeyTaken, with ErrNotFound where
+	// the account or the code is gone, and with ErrExists where the serial is there
+	// already.
+	RecordEnrollment(ctx context.Context, e Enrollment) (cert ca.Certificate, recorded bool, err error)
+	// RecordCertificate stores a certificate that no one enrolled for: the CA's own.
+	RecordCertificate(ctx context.Context, c ca.Certificate, e audit.Event) error
+	// KeyOwner returns the account that first enrolled the public key, or ErrNotFound.
+	KeyOwner(ctx context.Context, keyID [32]byte) (string, error)
+	// Forget deletes the nonces and the unused codes that had expired by then.
+	Forget(ctx context.Context, then time.Time) error
+}
+
+// An Enrollment is all that one enrollment puts on disk in one step.
+type Enrollment struct {
+	Certificate ca.Certificate
+	CSR         [32]byte // SHA-256 of the CSR's DER
+	// Code is the hash of the code it was authenticated with; nil for others.
+	Code *[32]byte
+	// Nonce is the SHA-256 of the nonce in the CSR; NonceExpires is until when it
+	// must be remembered.
+	Nonce        [32]byte
+	NonceExpires time.Time
+	Event        audit.Event
+}

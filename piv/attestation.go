@@ -1,0 +1,24 @@
+package piv
+
+import "crypto"
+
+// An Attestation is a card's evidence that it generated a key: two certificates,
+// DER, not verified.
+type Attestation struct {
+	Slot []byte // of the slot's key, signed by the card's own
+	Card []byte // the card's own (slot f9), signed by the maker's
+}
+
+// A Statement is what a verified attestation proves.
+type Statement struct {
+	Public      crypto.PublicKey
+	Slot        Slot
+	Serial      uint32 // the card's; 0 where it doesn't say
+	Firmware    Version
+	PINPolicy   PINPolicy
+	TouchPolicy TouchPolicy
+	FormFactor  byte // as in extension 41482.3.9, without the FIPS and CSPN bits
+	FIPS, CSPN  bool
+	// Root is the subject of the trusted root that the chain ends in.
+	Root string
+}
