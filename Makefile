@@ -1,0 +1,52 @@
+# make demo   runs the main job on the embedded defaults and shows it
+# make test   passes the tests
+# make run    leaves a CA running to play with
+# make bench  measures issuance and OCSP beside bare handlers
+# make build  makes bin/signetd, bin/signet and bin/softcard
+# make fuzz   fuzzes each parser for a while (FUZZTIME=30s)
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := build
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 30s
+
+# To build: cgo and PC/SC for signet; signetd and softcard are pure Go.
+BUILD_NEEDS := gcc libc6-dev pkg-config libpcsclite-dev
+# To run the main job: a web server, and a TLS client that signs with the card.
+DEMO_NEEDS := $(BUILD_NEEDS) nginx openssl curl opensc libengine-pkcs11-openssl procps
+# To be judged by others' programs.
+TEST_NEEDS := $(DEMO_NEEDS) git apache2 gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
+	yubikey-manager yubico-piv-tool
+
+.PHONY: build demo run test bench fuzz clean
+
+build:
+	@scripts/need $(BUILD_NEEDS)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/signetd ./cmd/signetd
+	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/signet ./cmd/signet
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/softcard ./cmd/softcard
+
+demo: build
+	@scripts/need $(DEMO_NEEDS)
+	@demo/demo
+
+run: build
+	@demo/run
+
+test:
+	@scripts/need $(TEST_NEEDS)
+	@$(MAKE) --no-print-directory build
+	CGO_ENABLED=0 go build -trimpath -o bin/signet-static ./cmd/signet
+	go vet ./...
+	go test -timeout 12m ./...
+
+bench: build
+	@scripts/need $(DEMO_NEEDS)
+	go run ./bench
+
+fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+clean:
+	rm -rf bin run
