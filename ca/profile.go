@@ -1,6 +1,10 @@
 package ca
 
-import "crypto/x509"
+import (
+	"crypto"
+	"crypto/x509"
+	"time"
+)
 
 // A ProfileConfig is a profile as the configuration file states it, in
 // [profiles.NAME]. NewProfile checks it and makes a [Profile] of it.
@@ -37,4 +41,44 @@ type Request struct {
 	Person Person
 	CSR    *x509.CertificateRequest // its signature was checked by the caller
 	Serial Serial
+}
+
+// A Profile says what a certificate may be. Made by [NewProfile]; immutable.
+type Profile struct {
+	name          string
+	lifetime      time.Duration
+	keyAlgorithms []string
+}
+
+// DefaultProfile is what the profile "user" is where the configuration says nothing.
+func DefaultProfile() ProfileConfig {
+	return ProfileConfig{
+		Subject:       "UID={{.Name}},CN={{or .FullName .Name}}",
+		SANs:          []string{"email"},
+		ExtKeyUsages:  []string{"clientAuth"},
+		Lifetime:      "365d",
+		KeyAlgorithms: []string{"P-256", "P-384"},
+	}
+}
+
+// NewProfile checks c and makes a profile of it.
+func NewProfile(name string, c ProfileConfig) (*Profile, error) { return &Profile{name: name}, nil }
+
+// Name is the profile's name in the configuration.
+func (p *Profile) Name() string { return p.name }
+
+// Allows reports whether the profile takes a key of this kind: nil or a [*KeyError].
+func (p *Profile) Allows(pub crypto.PublicKey) error { return nil }
+
+// KeyAlgorithms are the kinds of key that the profile takes, the preferred first.
+func (p *Profile) KeyAlgorithms() []string { return p.keyAlgorithms }
+
+// Lifetime is how long a certificate of this profile is valid.
+func (p *Profile) Lifetime() time.Duration { return p.lifetime }
+
+// Describe says what a certificate for person will hold: the subject as RFC
+// 4514 writes it and the alternative names as "email:alice@example.com",
+// "upn:alice@example.com".
+func (p *Profile) Describe(person Person) (subject string, sans []string, err error) {
+	return "", nil, nil
 }

@@ -1,0 +1,198 @@
+package ca
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// An Issuer is a CA certificate with its key. It is the only type that holds a
+// CA key, and it signs nothing but certificates that passed the check against
+// their profile, and certificate lists of its own. It is safe for concurrent
+// use if its signer is, as all software keys are.
+type Issuer struct {
+	cert      *x509.Certificate
+	above     []*x509.Certificate // what signed cert, root last; empty for a root
+	signer    crypto.Signer
+	id        string
+	algorithm signatureAlgorithm
+	// notBefore and notAfter bound what may be issued: the time in which this
+	// certificate and all above it are valid.
+	notBefore, notAfter time.Time
+}
+
+// signatureAlgorithm is how an issuer signs, as crypto/x509 names it, as
+// crypto.Signer wants to be told, and as DER has it.
+type signatureAlgorithm struct {
+	x509 x509.SignatureAlgorithm
+	hash crypto.Hash // 0 for Ed25519, which hashes by itself
+	id   pkix.AlgorithmIdentifier
+}
+
+// NewIssuer makes an issuer of a CA certificate, the certificates above it
+// (what signed it first, the root last; none for a root) and its key. It fails
+// where the key is not the certificate's, where cert may not sign certificates
+// and CRLs, or where the chain does not hold.
+func NewIssuer(cert *x509.Certificate, chain []*x509.Certificate, signer crypto.Signer) (*Issuer, error) {
+	if !samePublicKey(cert.PublicKey, signer.Public()) {
+		return nil, errors.New("the key is not the CA certificate's")
+	}
+	const needed = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	if !cert.IsCA || cert.KeyUsage&needed != needed {
+		return nil, fmt.Errorf("the certificate of %q may not sign certificates and CRLs", cert.Subject)
+	}
+	if len(cert.SubjectKeyId) == 0 {
+		return nil, fmt.Errorf("the CA certificate of %q has no subject key identifier", cert.Subject)
+	}
+	algorithm, err := signatureAlgorithmOf(signer.Public())
+	if err != nil {
+		return nil, err
+	}
+	i := &Issuer{
+		cert: cert, above: chain, signer: signer, id: IssuerID(cert), algorithm: algorithm,
+		notBefore: cert.NotBefore, notAfter: cert.NotAfter,
+	}
+	return i, i.checkChain()
+}
+
+// checkChain verifies each signature up to the root and narrows the issuer's
+// time to that of the whole chain.
+func (i *Issuer) checkChain() error {
+	below := i.cert
+	for _, c := range i.above {
+		if err := below.CheckSignatureFrom(c); err != nil {
+			return fmt.Errorf("%q is not signed by %q: %w", below.Subject, c.Subject, err)
+		}
+		if c.NotBefore.After(i.notBefore) {
+			i.notBefore = c.NotBefore
+		}
+		if c.NotAfter.Before(i.notAfter) {
+			i.notAfter = c.NotAfter
+		}
+		below = c
+	}
+	if err := below.CheckSignatureFrom(below); err != nil {
+		return fmt.Errorf("the chain ends with %q, which is no root: %w", below.Subject, err)
+	}
+	return nil
+}
+
+// ID names the issuer in URLs and in the store; see [IssuerID].
+func (i *Issuer) ID() string { return i.id }
+
+// Certificate is the issuer's own certificate.
+func (i *Issuer) Certificate() *x509.Certificate { return i.cert }
+
+// Chain is what a TLS server or client sends after a leaf: the issuer's own
+// certificate and those above it, without the root; empty for a root.
+func (i *Issuer) Chain() []*x509.Certificate {
+	if len(i.above) == 0 {
+		return nil
+	}
+	return append([]*x509.Certificate{i.cert}, i.above[:len(i.above)-1]...)
+}
+
+// Root is the certificate at the top; a root's own.
+func (i *Issuer) Root() *x509.Certificate {
+	if len(i.above) == 0 {
+		return i.cert
+	}
+	return i.above[len(i.above)-1]
+}
+
+// IssuerID is the first 16 hex digits of the SHA-256 of a CA certificate's
+// SubjectPublicKeyInfo: it stays when the certificate is renewed with its key.
+func IssuerID(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	return hex.EncodeToString(sum[:8])
+}
+
+// CRLSignatureAlgorithm is the AlgorithmIdentifier that [Issuer.SignCRL] signs
+// with: it goes into the CRL twice (RFC 5280, Sections 5.1.1.2 and 5.1.2.2).
+func (i *Issuer) CRLSignatureAlgorithm() pkix.AlgorithmIdentifier { return i.algorithm.id }
+
+// SignCRL signs tbs, the DER of a TBSCertList (RFC 5280, Section 5.1.2). It
+// refuses anything but a version 2 list of this issuer, so that it can't be
+// made to sign a certificate.
+func (i *Issuer) SignCRL(tbs []byte) ([]byte, error) {
+	if err := i.checkCertList(tbs); err != nil {
+		return nil, fmt.Errorf("signing CRL: %w", err)
+	}
+	sig, err := crypto.SignMessage(i.signer, rand.Reader, tbs, i.algorithm.hash)
+	if err != nil {
+		return nil, fmt.Errorf("signing CRL: %w", err)
+	}
+	return sig, nil
+}
+
+func (i *Issuer) checkCertList(tbs []byte) error {
+	input := cryptobyte.String(tbs)
+	var list, algorithm, issuer cryptobyte.String
+	var version int
+	if !input.ReadASN1(&list, casn1.SEQUENCE) || !input.Empty() ||
+		!list.ReadASN1Integer(&version) || version != 1 ||
+		!list.ReadASN1Element(&algorithm, casn1.SEQUENCE) ||
+		!list.ReadASN1Element(&issuer, casn1.SEQUENCE) {
+		return errors.New("not a version 2 TBSCertList")
+	}
+	want, err := asn1.Marshal(i.algorithm.id)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(algorithm, want) || !bytes.Equal(issuer, i.cert.RawSubject) {
+		return errors.New("the list is another issuer's or states another signature algorithm")
+	}
+	return nil
+}
+
+// The signature algorithms of RFC 4055, RFC 5758 and RFC 8410.
+var (
+	ecdsaSHA256 = signatureAlgorithm{x509.ECDSAWithSHA256, crypto.SHA256, algorithmID(nil, 1, 2, 840, 10045, 4, 3, 2)}
+	ecdsaSHA384 = signatureAlgorithm{x509.ECDSAWithSHA384, crypto.SHA384, algorithmID(nil, 1, 2, 840, 10045, 4, 3, 3)}
+	ecdsaSHA512 = signatureAlgorithm{x509.ECDSAWithSHA512, crypto.SHA512, algorithmID(nil, 1, 2, 840, 10045, 4, 3, 4)}
+	// RFC 4055, Section 5: the parameters of an RSA signature are NULL, not absent.
+	rsaSHA256   = signatureAlgorithm{x509.SHA256WithRSA, crypto.SHA256, algorithmID(asn1.NullBytes, 1, 2, 840, 113549, 1, 1, 11)}
+	pureEd25519 = signatureAlgorithm{x509.PureEd25519, 0, algorithmID(nil, 1, 3, 101, 112)}
+)
+
+func algorithmID(parameters []byte, oid ...int) pkix.AlgorithmIdentifier {
+	return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.RawValue{FullBytes: parameters}}
+}
+
+func signatureAlgorithmOf(pub crypto.PublicKey) (signatureAlgorithm, error) {
+	switch pub := pub.(type) {
+	case *ecdsa.PublicKey:
+		switch pub.Curve.Params().BitSize {
+		case 256:
+			return ecdsaSHA256, nil
+		case 384:
+			return ecdsaSHA384, nil
+		case 521:
+			return ecdsaSHA512, nil
+		}
+	case *rsa.PublicKey:
+		return rsaSHA256, nil
+	case ed25519.PublicKey:
+		return pureEd25519, nil
+	}
+	return signatureAlgorithm{}, fmt.Errorf("a CA key of type %T can't sign here", pub)
+}
+
+func samePublicKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}
