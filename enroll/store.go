@@ -49,6 +49,13 @@ type Store interface {
 	// Enrolled returns the certificate that the account was given for the CSR
 	// with that SHA-256, or ErrNotFound.
 	Enrolled(ctx context.Context, account string, csr [32]byte) (ca.Certificate, error)
+	// Held returns the certificate that issuer gave that serial and the account
+	// that holds it, both of one state, or ErrNotFound where either isn't there.
+	// It is on the path of each request that a client certificate authenticates.
+	Held(ctx context.Context, issuer string, serial ca.Serial) (ca.Certificate, Account, error)
+	// CertificatesOf returns the account's certificates, the newest first and no
+	// more than limit of them.
+	CertificatesOf(ctx context.Context, account string, limit int) ([]ca.Certificate, error)
 	// RecordEnrollment stores the outcome of an enrollment, all of it or nothing.
 	// Where the same account's same CSR has been recorded already, it stores
 	// nothing and returns the certificate recorded then, and false. It fails
