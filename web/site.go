@@ -1,0 +1,135 @@
+package web
+
+import (
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"signet/ca"
+)
+
+// maxBody bounds the body of every request, in octets. The protocols' handlers
+// have tighter bounds of their own.
+const maxBody = 1 << 20
+
+// A Config is what a Site is made of. API, Public, Root and Intermediate are
+// needed; the rest may be left zero.
+type Config struct {
+	// Organisation is the CA's name as people know it.
+	Organisation string
+	// URL is the address of the HTTPS listener as people type it,
+	// "https://ca.example:8443".
+	URL string
+	// Root and Intermediate are the CA's certificates.
+	Root, Intermediate *x509.Certificate
+	// API serves the paths below /api/v1/ on HTTPS.
+	API http.Handler
+	// SelfRevocation serves POST /api/v1/certificates/{serial}/revocation; nil
+	// leaves it to API.
+	SelfRevocation http.Handler
+	// Public serves CRLs, OCSP and CA certificates, on both listeners.
+	Public http.Handler
+	// Checks are what /readyz asks.
+	Checks []Check
+	// Logger gets one line for each request; nil discards them.
+	Logger *slog.Logger
+	// Now is the clock of /readyz; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Site is the CA's HTTP, assembled.
+type Site struct {
+	// HTTPS serves pages, the enrollment API, and all that HTTP serves.
+	HTTPS http.Handler
+	// HTTP serves CRLs, OCSP, CA certificates and health checks.
+	HTTP http.Handler
+}
+
+// New assembles a Site.
+func New(c Config) (*Site, error) {
+	switch {
+	case c.API == nil || c.Public == nil:
+		return nil, errors.New("web: a site needs both its API and its public handler")
+	case c.Root == nil || c.Intermediate == nil:
+		return nil, errors.New("web: a site needs the CA's certificates")
+	}
+	if _, err := url.Parse(c.URL); err != nil {
+		return nil, errors.New("web: the site's URL is none")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	pages, err := newPages(c)
+	if err != nil {
+		return nil, err
+	}
+	ready := &readiness{checks: c.Checks, now: c.Now, logger: c.Logger}
+	return &Site{
+		HTTPS: wrap(c.Logger, "https", secure(ocspFirst(c.Public, httpsMux(c, pages, ready)))),
+		HTTP:  wrap(c.Logger, "http", plain(ocspFirst(c.Public, httpMux(c, pages, ready)))),
+	}, nil
+}
+
+// httpsMux: browsers send a client certificate by themselves, also to a request
+// that another site's page made, so the API is closed to those (cross-origin
+// requests that browsers mark as such; other programs don't mark theirs).
+func httpsMux(c Config, p *pages, ready *readiness) *http.ServeMux {
+	guard := http.NewCrossOriginProtection()
+	mux := httpMux(c, p, ready)
+	mux.Handle("/api/v1/", guard.Handler(c.API))
+	if c.SelfRevocation != nil {
+		mux.Handle("POST /api/v1/certificates/{serial}/revocation", guard.Handler(c.SelfRevocation))
+	}
+	mux.HandleFunc("GET /{$}", p.index)
+	mux.HandleFunc("GET "+stylePath, p.style)
+	return mux
+}
+
+func httpMux(c Config, p *pages, ready *readiness) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, path := range publicPaths {
+		mux.Handle(path, c.Public)
+	}
+	mux.HandleFunc("GET /health", health)
+	mux.Handle("GET /readyz", ready)
+	mux.HandleFunc("/", p.notFound)
+	return mux
+}
+
+// ocspFirst keeps OCSP by GET away from the mux. RFC 6960, Appendix A.1: the
+// request's base64 is part of the path, and clients that don't escape it send
+// "//" there, which a mux would redirect.
+func ocspFirst(public, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/ocsp/") {
+			public.ServeHTTP(w, r)
+			return
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+// publicPaths are those that Config.Public serves.
+var publicPaths = []string{"/crl/", "/ca/", "/roots.pem", "/ocsp"}
+
+// links are the addresses on the index page. They are relative: a browser that
+// has come by https stays there, and HSTS could not send it to a closed port.
+type links struct{ Root, Intermediate, RootsPEM, CRL, Bundle string }
+
+func linksOf(c Config) links {
+	root, inter := ca.IssuerID(c.Root), ca.IssuerID(c.Intermediate)
+	return links{
+		Root:         "/ca/" + root + ".cer",
+		Intermediate: "/ca/" + inter + ".cer",
+		RootsPEM:     "/roots.pem",
+		CRL:          "/crl/" + inter + ".crl",
+		Bundle:       "/crl/bundle.pem",
+	}
+}
