@@ -34,6 +34,13 @@ func (c *Card) SetTouch(m TouchMode) {
 	c.touch.mode = m
 }
 
+// TouchMode is the mode in force.
+func (c *Card) TouchMode() TouchMode {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.touch.mode
+}
+
 // Touch touches a card that waits, and says whether it did wait.
 func (c *Card) Touch() bool {
 	c.mu.Lock()
