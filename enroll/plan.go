@@ -1,0 +1,241 @@
+package enroll
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"signet/ca"
+	"signet/piv"
+)
+
+// A PlanConfig is a key plan as the configuration file states it, in
+// [profiles.NAME.key]. An empty field takes the default named at it. [NewPlan]
+// checks it whole.
+type PlanConfig struct {
+	// Slot is the PIV slot that the key must be in: "9a" (the default), "9c",
+	// "9d", "9e", or a retired one, "82" to "95".
+	Slot string `toml:"slot" json:"slot"`
+	// PINPolicy is how often the card must at least ask for the PIN: "never",
+	// "once" (the default) or "always".
+	PINPolicy string `toml:"pin_policy" json:"pin_policy"`
+	// TouchPolicy is how often the card must at least ask for a touch: "never"
+	// (the default), "cached" (good for 15 seconds) or "always".
+	TouchPolicy string `toml:"touch_policy" json:"touch_policy"`
+	// Attestation is whether the card must prove that it made the key:
+	// "required" (the default), "optional" (checked where given) or "none".
+	Attestation string `toml:"attestation" json:"attestation"`
+	// MinFirmware is the oldest firmware let in, "4.3.0" by default: the first
+	// that attests.
+	MinFirmware string `toml:"min_firmware" json:"min_firmware"`
+	// FIPS lets in only cards of the FIPS series.
+	FIPS bool `toml:"fips" json:"fips,omitempty"`
+	// FormFactors are the shapes let in, as [FormFactors] lists them; all where
+	// there is none.
+	FormFactors []string `toml:"form_factors" json:"form_factors,omitempty"`
+	// CardSerials are the serial numbers of the cards let in; all where there is none.
+	CardSerials []uint32 `toml:"card_serials" json:"card_serials,omitempty"`
+}
+
+// An AttestationRule is whether a card must prove that it made the key.
+type AttestationRule string
+
+// The rules: with optional, an attestation that is given must be good; with
+// none it is not looked at, and no card is recorded.
+const (
+	AttestationRequired AttestationRule = "required"
+	AttestationOptional AttestationRule = "optional"
+	AttestationNone     AttestationRule = "none"
+)
+
+// A Plan says which key a profile wants. It is made by [NewPlan] and cannot be
+// wrong. Its JSON form is that of docs/api.md.
+type Plan struct {
+	Slot        piv.Slot
+	PINPolicy   piv.PINPolicy   // at least this
+	TouchPolicy piv.TouchPolicy // at least this
+	Attestation AttestationRule
+	MinFirmware piv.Version
+	FIPS        bool
+	FormFactors []byte // as in piv.Statement; nil for all
+	CardSerials []uint32
+	// Algorithms are those that the profile lets be certified, the preferred
+	// first. [NewProfile] fills them in.
+	Algorithms []piv.Algorithm
+}
+
+// firstAttesting is the first firmware whose PIV application attests.
+var firstAttesting = piv.Version{4, 3, 0}
+
+// formFactors are the shapes of extension 1.3.6.1.4.1.41482.3.9.
+var formFactors = map[string]byte{
+	"usb-a-keychain": 1, "usb-a-nano": 2, "usb-c-keychain": 3, "usb-c-nano": 4,
+	"lightning": 5, "usb-a-bio": 6, "usb-c-bio": 7,
+}
+
+// FormFactors are the names that PlanConfig.FormFactors takes.
+func FormFactors() []string { return slices.Sorted(maps.Keys(formFactors)) }
+
+// FormFactorName is the name of a statement's form factor, "" for an unknown one.
+func FormFactorName(b byte) string {
+	for name, v := range formFactors {
+		if v == b {
+			return name
+		}
+	}
+	return ""
+}
+
+// NewPlan checks c. Its error names every field that is wrong.
+func NewPlan(c PlanConfig) (Plan, error) {
+	var errs []error
+	fail := func(field string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", field, err))
+		}
+	}
+	p := Plan{FIPS: c.FIPS, CardSerials: slices.Clone(c.CardSerials)}
+	var err error
+	p.Slot, err = parseSlot(orDefault(c.Slot, "9a"))
+	fail("slot", err)
+	p.PINPolicy, err = piv.ParsePINPolicy(orDefault(c.PINPolicy, "once"))
+	fail("pin_policy", err)
+	p.TouchPolicy, err = piv.ParseTouchPolicy(orDefault(c.TouchPolicy, "never"))
+	fail("touch_policy", err)
+	p.Attestation, err = parseAttestationRule(orDefault(c.Attestation, "required"))
+	fail("attestation", err)
+	p.MinFirmware, err = piv.ParseVersion(orDefault(c.MinFirmware, firstAttesting.String()))
+	fail("min_firmware", err)
+	p.FormFactors, err = parseFormFactors(c.FormFactors)
+	fail("form_factors", err)
+	if len(errs) == 0 {
+		errs = append(errs, p.consistent())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Plan{}, err
+	}
+	return p, nil
+}
+
+// consistent checks what no field can be wrong about alone.
+func (p *Plan) consistent() error {
+	restricts := p.FIPS || len(p.FormFactors) > 0 || len(p.CardSerials) > 0
+	switch {
+	case p.Attestation != AttestationRequired && restricts:
+		return errors.New("fips, form_factors and card_serials can only be known by attestation = \"required\"")
+	case p.Attestation == AttestationRequired && p.MinFirmware.Less(firstAttesting):
+		return fmt.Errorf("min_firmware %s: the first firmware that attests is %s", p.MinFirmware, firstAttesting)
+	case slices.Contains(p.CardSerials, 0):
+		return errors.New("card_serials: 0 is no card's serial number")
+	}
+	return nil
+}
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+func parseSlot(s string) (piv.Slot, error) {
+	n, err := strconv.ParseUint(strings.ToLower(s), 16, 8)
+	if err == nil && len(s) == 2 {
+		switch slot := piv.Slot(n); {
+		case slot == piv.SlotAuthentication, slot == piv.SlotSignature, slot == piv.SlotKeyManagement,
+			slot == piv.SlotCardAuthentication, 0x82 <= slot && slot <= 0x95:
+			return slot, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no PIV slot for a key: 9a, 9c, 9d, 9e, or 82 to 95", s)
+}
+
+func parseAttestationRule(s string) (AttestationRule, error) {
+	switch r := AttestationRule(s); r {
+	case AttestationRequired, AttestationOptional, AttestationNone:
+		return r, nil
+	}
+	return "", fmt.Errorf("%q is no attestation rule: required, optional or none", s)
+}
+
+func parseFormFactors(names []string) (out []byte, err error) {
+	for _, name := range names {
+		b, ok := formFactors[name]
+		if !ok {
+			return nil, fmt.Errorf("%q is no form factor: %s", name, strings.Join(FormFactors(), ", "))
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// planJSON is a Plan on the wire.
+type planJSON struct {
+	PlanConfig
+	Algorithms []piv.Algorithm `json:"algorithms"`
+}
+
+// Config is the plan as a configuration would state it, no field left to a default.
+func (p Plan) Config() PlanConfig {
+	c := PlanConfig{
+		Slot: p.Slot.String(), PINPolicy: p.PINPolicy.String(), TouchPolicy: p.TouchPolicy.String(),
+		Attestation: string(p.Attestation), MinFirmware: p.MinFirmware.String(),
+		FIPS: p.FIPS, CardSerials: p.CardSerials,
+	}
+	for _, b := range p.FormFactors {
+		c.FormFactors = append(c.FormFactors, FormFactorName(b))
+	}
+	return c
+}
+
+// MarshalJSON is the "plan" of docs/api.md.
+func (p Plan) MarshalJSON() ([]byte, error) {
+	return json.Marshal(planJSON{PlanConfig: p.Config(), Algorithms: p.Algorithms})
+}
+
+// UnmarshalJSON checks what it reads as NewPlan does.
+func (p *Plan) UnmarshalJSON(data []byte) error {
+	var in planJSON
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	plan, err := NewPlan(in.PlanConfig)
+	if err != nil {
+		return fmt.Errorf("key plan: %w", err)
+	}
+	plan.Algorithms = in.Algorithms
+	*p = plan
+	return nil
+}
+
+// A Profile is what a certificate may be, and which key it may be for.
+type Profile struct {
+	*ca.Profile
+	Plan Plan
+}
+
+// NewProfile joins a profile and its key plan, and checks that a card can hold
+// what the profile wants.
+func NewProfile(p *ca.Profile, c PlanConfig) (*Profile, error) {
+	plan, err := NewPlan(c)
+	if err != nil {
+		return nil, fmt.Errorf("profile %s: key: %w", p.Name(), err)
+	}
+	for _, name := range p.KeyAlgorithms() {
+		a := piv.Algorithm(name)
+		if !slices.Contains(cardAlgorithms, a) {
+			return nil, fmt.Errorf("profile %s: no card makes %s keys: one of %v", p.Name(), name, cardAlgorithms)
+		}
+		plan.Algorithms = append(plan.Algorithms, a)
+	}
+	if len(plan.Algorithms) == 0 {
+		return nil, fmt.Errorf("profile %s: it names no key algorithm", p.Name())
+	}
+	return &Profile{Profile: p, Plan: plan}, nil
+}
+
+var cardAlgorithms = []piv.Algorithm{piv.P256, piv.P384, piv.RSA2048, piv.RSA3072, piv.RSA4096, piv.Ed25519}

@@ -1,0 +1,106 @@
+package enroll
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A RefusedError is a request that a rule refused. Rule is from [Rules];
+// Reason and Hint are for whoever asked, and hold no secret.
+type RefusedError struct {
+	Rule   string
+	Reason string
+	Hint   string
+}
+
+func (e *RefusedError) Error() string { return e.Rule + ": " + e.Reason }
+
+// A Rule is why a request may be refused, as docs/api.md lists it.
+type Rule struct {
+	Name string
+	Hint string // what to do next
+}
+
+// rules are all rules of this package. Those of package ca about keys ("key.…")
+// and of package piv about attestations ("attestation.…") join them as they are.
+var rules = []Rule{
+	{"account.disabled", "ask an administrator to enable the account"},
+	{"profile.denied", "ask an administrator for the profile, or name one that the account has"},
+	{"profile.unknown", "leave the profile out to get the account's first"},
+	{"profile.names", "ask an administrator to complete the account"},
+	{"credential.kind", "use the kind of credential that the call takes"},
+
+	{"code.spent", "ask for a new code"},
+	{"code.expired", "ask for a new code"},
+
+	{"certificate.unknown", "use a certificate of this CA, a password or a code"},
+	{"certificate.revoked", "enroll anew with a password or a code"},
+	{"certificate.held", "ask an officer to release the certificate"},
+	{"certificate.expired", "enroll anew with a password or a code"},
+	{"certificate.usage", "use a certificate that is made for client authentication"},
+
+	{"csr.parse", "send a PKCS#10, as PEM or as base64 of its DER"},
+	{"csr.signature", "sign the CSR with the key that is in it"},
+	{"csr.names", "ask for no names, or for those that the profile gives"},
+
+	{"nonce.missing", "get the profile first and put its nonce into the CSR"},
+	{"nonce.account", "get a nonce with the credentials that the CSR is handed in with"},
+	{"nonce.expired", "get a new nonce and sign a new CSR"},
+	{"nonce.spent", "get a new nonce and sign a new CSR"},
+
+	{"key.ca", "generate a key of your own"},
+	{"key.taken", "generate a new key: this one belongs to another account"},
+
+	{"attestation.missing", "have the card generate the key, and put its attestation into the CSR"},
+	{"attestation.key", "send the attestation of the slot that signed the CSR"},
+	{"attestation.slot", "generate the key in the slot that the profile names"},
+	{"attestation.pin-policy", "generate the key with the PIN policy that the profile names"},
+	{"attestation.touch-policy", "generate the key with the touch policy that the profile names"},
+	{"attestation.firmware", "use a card with newer firmware"},
+	{"attestation.roca", "use another algorithm than RSA, or a card with newer firmware"},
+	{"attestation.fips", "use a card of the FIPS series"},
+	{"attestation.form-factor", "use a card of a shape that the profile lets in"},
+	{"attestation.card", "use a card that the profile lists"},
+}
+
+// Rules lists the rules of this package.
+func Rules() []Rule { return slices.Clone(rules) }
+
+// refuse makes the error of the rule named.
+func refuse(rule, reason string) *RefusedError {
+	return &RefusedError{Rule: rule, Reason: reason, Hint: hintOf(rule)}
+}
+
+func refusef(rule, format string, args ...any) *RefusedError {
+	return refuse(rule, fmt.Sprintf(format, args...))
+}
+
+func hintOf(rule string) string {
+	for _, r := range rules {
+		if r.Name == rule {
+			return r.Hint
+		}
+	}
+	return ""
+}
+
+// What a request is answered with beside a certificate and a RefusedError.
+var (
+	// ErrCredentials is a password or code that is not right, or an account that
+	// is none: which, the answer does not say.
+	ErrCredentials = errors.New("the account name, password or code is wrong")
+	// ErrNoCredentials is a request that presents none.
+	ErrNoCredentials = errors.New("this call wants credentials")
+)
+
+// A ThrottledError is an attempt that was not looked at: there were too many.
+type ThrottledError struct{ After time.Duration }
+
+func (e *ThrottledError) Error() string { return "too many attempts" }
+
+// A BusyError is a request that found too many before it.
+type BusyError struct{ After time.Duration }
+
+func (e *BusyError) Error() string { return "the server is busy" }
