@@ -43,7 +43,16 @@ var (
 	ErrEmpty       = errors.New("the slot is empty")
 	ErrManagement  = errors.New("the card does not accept this management key")
 	ErrUnsupported = errors.New("the card can't do this")
+	// ErrNoSupport is a program built without cgo.
+	ErrNoSupport = errors.New("this build of signet has no card support")
 )
+
+// A SeveralError is that no card was named and there are several.
+type SeveralError struct{ Cards []Info }
+
+func (e *SeveralError) Error() string {
+	return fmt.Sprintf("there are %d cards: name one by its serial number", len(e.Cards))
+}
 
 // A WrongPINError is a PIN or PUK that the card refused.
 type WrongPINError struct {
@@ -60,7 +69,10 @@ type Info struct {
 	Reader     string  `json:"reader"`
 	Serial     uint32  `json:"serial"`
 	Firmware   Version `json:"firmware"`
-	FormFactor string  `json:"form_factor,omitempty"` // "USB-A keychain", "" where not known
+	FormFactor string  `json:"form_factor,omitempty"` // "USB-A Keychain", "" where not known
+	// HeldBy says who has the card, where another program does; then nothing
+	// but the reader is known.
+	HeldBy string `json:"held_by,omitempty"`
 }
 
 // A Key is what a slot holds.
@@ -98,7 +110,7 @@ type Card interface {
 	// NewManagementKey replaces the management key by a random one of the card's
 	// own kind, which the card keeps under its PIN. The store on the card comes
 	// first, so that a card pulled out between the two steps is not locked out.
-	// The PIN must be right and the present key the factory's or kept under the PIN.
+	// The PIN must be right and the present key the factory's: ErrManagement where not.
 	NewManagementKey(ctx context.Context, pin string) error
 	// UseManagementKey finds the management key kept under the PIN, or
 	// the factory's, and checks that the card takes it: ErrManagement where not.

@@ -54,9 +54,9 @@ func extension(exts []pkix.Extension, oid asn1.ObjectIdentifier) ([]byte, bool) 
 	return nil, false
 }
 
-// readStatement reads what the slot's certificate states. It trusts nothing of
-// it: the caller has verified the chain, or will.
-func readStatement(slot *x509.Certificate) (*Statement, error) {
+// ReadStatement reads what a slot's attestation certificate states, and
+// verifies nothing: it is for the card at hand, not for what a client sends.
+func ReadStatement(slot *x509.Certificate) (*Statement, error) {
 	s := &Statement{Public: slot.PublicKey}
 	if s.Public == nil {
 		return nil, refuse(RuleForm, "the attestation is of a key of unknown kind")

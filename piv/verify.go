@@ -8,7 +8,6 @@ import (
 	"time"
 )
 
-
 // maxCertificate bounds a certificate of an attestation, in bytes: an object
 // on a card holds 3,052.
 const maxCertificate = 4096
@@ -39,7 +38,7 @@ func (r *Roots) Verify(a *Attestation, now time.Time) (*Statement, error) {
 	if err := current(slot, now); err != nil {
 		return nil, err
 	}
-	s, err := readStatement(slot)
+	s, err := ReadStatement(slot)
 	if err != nil {
 		return nil, err
 	}

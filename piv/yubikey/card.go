@@ -1,0 +1,164 @@
+//go:build cgo || windows
+
+package yubikey
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	pivgo "github.com/go-piv/piv-go/v2/piv"
+
+	"signet/piv"
+)
+
+var _ piv.Card = (*card)(nil)
+
+// card is an open YubiKey.
+type card struct {
+	yk   *pivgo.YubiKey
+	info piv.Info
+	// idle holds a token while the card does nothing. Whoever talks to the card
+	// takes it, so that an operation that was given up on (a touch that never
+	// came) is not talked over.
+	idle chan struct{}
+
+	// What follows is owned by whoever has the token.
+	verified   bool // a PIN was, and is not forgotten yet
+	tries      int  // as they were before
+	management []byte
+}
+
+// do runs f on the card, off the caller's goroutine: a wait for a touch can't
+// be cancelled, only left.
+func (c *card) do(ctx context.Context, f func() error) error {
+	select {
+	case <-c.idle:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	done := make(chan error, 1)
+	go func() {
+		err := f()
+		c.idle <- struct{}{}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *card) Info() piv.Info { return c.info }
+
+// Key asks for the slot's metadata, which cards tell from 5.3 on; before, its
+// attestation, and for an imported key its certificate.
+func (c *card) Key(ctx context.Context, s piv.Slot) (key piv.Key, err error) {
+	err = c.do(ctx, func() error {
+		if c.info.Firmware.Less(piv.Version{5, 3, 0}) {
+			key, err = c.oldKey(s)
+			return err
+		}
+		info, err := c.yk.KeyInfo(slotOf(s))
+		if err != nil {
+			return mapError("reading slot "+s.String(), err)
+		}
+		key = piv.Key{
+			Public:      info.PublicKey,
+			Algorithm:   algorithmOf(info.PublicKey),
+			PINPolicy:   piv.PINPolicy(info.PINPolicy),
+			TouchPolicy: piv.TouchPolicy(info.TouchPolicy),
+			Generated:   info.Origin == pivgo.OriginGenerated,
+		}
+		return nil
+	})
+	return key, err
+}
+
+func (c *card) oldKey(s piv.Slot) (piv.Key, error) {
+	cert, err := c.yk.Attest(slotOf(s))
+	if errors.Is(err, pivgo.ErrNotFound) {
+		cert, err = c.yk.Certificate(slotOf(s))
+		if err != nil {
+			return piv.Key{}, mapError("reading slot "+s.String(), err)
+		}
+		return piv.Key{Public: cert.PublicKey, Algorithm: algorithmOf(cert.PublicKey)}, nil
+	}
+	if err != nil {
+		return piv.Key{}, mapError("reading slot "+s.String(), err)
+	}
+	st, err := piv.ReadStatement(cert)
+	if err != nil {
+		return piv.Key{}, fmt.Errorf("reading slot %s: %w", s, err)
+	}
+	return piv.Key{Public: st.Public, Algorithm: algorithmOf(st.Public),
+		PINPolicy: st.PINPolicy, TouchPolicy: st.TouchPolicy, Generated: true}, nil
+}
+
+func (c *card) Attest(ctx context.Context, s piv.Slot) (a *piv.Attestation, err error) {
+	err = c.do(ctx, func() error {
+		slot, err := c.yk.Attest(slotOf(s))
+		if err != nil {
+			return mapError("attesting slot "+s.String(), err)
+		}
+		own, err := c.yk.AttestationCertificate()
+		if err != nil {
+			return mapError("reading the card's own certificate (slot f9)", err)
+		}
+		a = &piv.Attestation{Slot: slot.Raw, Card: own.Raw}
+		return nil
+	})
+	return a, err
+}
+
+func (c *card) Certificate(ctx context.Context, s piv.Slot) (cert *x509.Certificate, err error) {
+	err = c.do(ctx, func() error {
+		cert, err = c.yk.Certificate(slotOf(s))
+		return mapError("reading the certificate in slot "+s.String(), err)
+	})
+	return cert, err
+}
+
+func (c *card) SetCertificate(ctx context.Context, s piv.Slot, cert *x509.Certificate) error {
+	return c.do(ctx, func() error {
+		if c.management == nil {
+			return piv.ErrManagement
+		}
+		return mapManagement("writing the certificate to slot "+s.String(),
+			c.yk.SetCertificate(c.management, slotOf(s), cert))
+	})
+}
+
+// Reset spends what is left of PIN and PUK, which is what a card wants first.
+func (c *card) Reset(ctx context.Context) error {
+	return c.do(ctx, func() error {
+		c.management, c.verified = nil, false
+		return mapError("resetting the card", c.yk.Reset())
+	})
+}
+
+// Close lets go of the card. An operation that was given up on ends first, in
+// the background.
+func (c *card) Close() error {
+	select {
+	case <-c.idle:
+		return c.release()
+	default:
+		go func() { <-c.idle; _ = c.release() }()
+		return nil
+	}
+}
+
+// release makes the card forget the PIN: PC/SC leaves it powered, and whoever
+// opens it next could sign. There is no log-out in piv-go, but reading the
+// form factor leaves the PIV application, which comes to the same.
+func (c *card) release() error {
+	if c.verified {
+		_, _ = c.yk.FormFactor()
+	}
+	clear(c.management)
+	return c.yk.Close()
+}

@@ -1,0 +1,97 @@
+//go:build cgo || windows
+
+package yubikey
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	pivgo "github.com/go-piv/piv-go/v2/piv"
+
+	"signet/piv"
+)
+
+// causes are PC/SC's return codes as piv-go words them. It keeps the code in
+// an unexported type, and loses even that where a certificate is written, so
+// that the text at the error's end is all there is to go by. A test
+// provokes each that matters.
+var causes = map[string]error{
+	"the Smart card resource manager is not running":                                            piv.ErrNoService, // 8010001D
+	"the Smart card resource manager has shut down":                                             piv.ErrNoService, // 8010001E
+	"cannot find a smart card reader":                                                           piv.ErrNoCard,    // 8010002E
+	"the smart card cannot be accessed because of other connections outstanding":                piv.ErrInUse,     // 8010000B
+	"the supplied handle was invalid":                                                           piv.ErrRemoved,   // 80100003
+	"the specified reader name is not recognized":                                               piv.ErrRemoved,   // 80100009
+	"the operation requires a Smart Card, but no Smart Card is currently in the device":         piv.ErrRemoved,   // 8010000C
+	"the specified reader is not currently available for use":                                   piv.ErrRemoved,   // 80100017
+	"a communications error with the smart card has been detected. More..":                      piv.ErrRemoved,   // 8010002F
+	"the smart card is not responding to a reset":                                               piv.ErrRemoved,   // 80100066
+	"power has been removed from the smart card, so that further communication is not possible": piv.ErrRemoved,   // 80100067
+	"the smart card has been reset, so any shared state information is invalid":                 piv.ErrRemoved,   // 80100068
+	"the smart card has been removed, so further communication is not possible":                 piv.ErrRemoved,   // 80100069
+}
+
+// The status words that mean something to us (ISO 7816-4, Section 5.6).
+const (
+	swSecurity    = 0x6982
+	swWrongData   = 0x6a80
+	swUnsupported = 0x6a81
+	swNoMemory    = 0x6a84
+	swWrongP1P2   = 0x6a86
+	swInstruction = 0x6d00
+)
+
+// mapError says what was being done, and wraps the sentinel that fits. PIN and
+// PUK errors are for [mapSecret].
+func mapError(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	for text, cause := range causes {
+		if !strings.HasSuffix(err.Error(), text) {
+			continue
+		}
+		if cause == piv.ErrInUse {
+			return fmt.Errorf("%s: %w: %s", doing, cause, holder())
+		}
+		return fmt.Errorf("%s: %w", doing, cause)
+	}
+	if errors.Is(err, pivgo.ErrNotFound) {
+		return fmt.Errorf("%s: %w", doing, piv.ErrEmpty)
+	}
+	switch statusOf(err) {
+	case swWrongData, swUnsupported, swWrongP1P2, swInstruction:
+		return fmt.Errorf("%s: %w (%v)", doing, piv.ErrUnsupported, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// mapSecret is mapError for what presents a PIN or PUK.
+func mapSecret(doing, what string, blocked, err error) error {
+	var auth pivgo.AuthErr
+	if !errors.As(err, &auth) {
+		return mapError(doing, err)
+	}
+	if auth.Retries == 0 {
+		return blocked
+	}
+	return &piv.WrongPINError{What: what, Tries: auth.Retries}
+}
+
+// mapManagement is mapError for what wants the management key.
+func mapManagement(doing string, err error) error {
+	if statusOf(err) == swSecurity {
+		return fmt.Errorf("%s: %w", doing, piv.ErrManagement)
+	}
+	return mapError(doing, err)
+}
+
+// statusOf is the status word that the card answered with; 0 where it is none.
+func statusOf(err error) uint16 {
+	var s interface{ Status() uint16 }
+	if errors.As(err, &s) {
+		return s.Status()
+	}
+	return 0
+}

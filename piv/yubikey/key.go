@@ -1,0 +1,122 @@
+//go:build cgo || windows
+
+package yubikey
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"fmt"
+	"io"
+
+	pivgo "github.com/go-piv/piv-go/v2/piv"
+
+	"signet/piv"
+)
+
+var algorithms = map[piv.Algorithm]pivgo.Algorithm{
+	piv.RSA2048: pivgo.AlgorithmRSA2048, piv.RSA3072: pivgo.AlgorithmRSA3072, piv.RSA4096: pivgo.AlgorithmRSA4096,
+	piv.P256: pivgo.AlgorithmEC256, piv.P384: pivgo.AlgorithmEC384, piv.Ed25519: pivgo.AlgorithmEd25519,
+}
+
+// algorithmOf is "" for a key of no kind that a profile can name.
+func algorithmOf(pub crypto.PublicKey) piv.Algorithm {
+	switch pub := pub.(type) {
+	case *ecdsa.PublicKey:
+		switch pub.Curve {
+		case elliptic.P256():
+			return piv.P256
+		case elliptic.P384():
+			return piv.P384
+		}
+	case ed25519.PublicKey:
+		return piv.Ed25519
+	case *rsa.PublicKey:
+		return piv.Algorithm(fmt.Sprintf("RSA-%d", pub.N.BitLen()))
+	}
+	return ""
+}
+
+// slotOf finds the certificate's object for a slot (NIST SP 800-73-4, Part 1, Table 3).
+func slotOf(s piv.Slot) pivgo.Slot {
+	switch s {
+	case piv.SlotAuthentication:
+		return pivgo.SlotAuthentication
+	case piv.SlotSignature:
+		return pivgo.SlotSignature
+	case piv.SlotKeyManagement:
+		return pivgo.SlotKeyManagement
+	case piv.SlotCardAuthentication:
+		return pivgo.SlotCardAuthentication
+	}
+	retired, _ := pivgo.RetiredKeyManagementSlot(uint32(s))
+	return retired
+}
+
+func (c *card) Generate(ctx context.Context, s piv.Slot, spec piv.KeySpec) (pub crypto.PublicKey, err error) {
+	alg, ok := algorithms[spec.Algorithm]
+	if !ok || !s.Valid() {
+		return nil, fmt.Errorf("generating %s in slot %s: %w", spec.Algorithm, s, piv.ErrUnsupported)
+	}
+	err = c.do(ctx, func() error {
+		if c.management == nil {
+			return piv.ErrManagement
+		}
+		pub, err = c.yk.GenerateKey(c.management, slotOf(s), pivgo.Key{
+			Algorithm:   alg,
+			PINPolicy:   pivgo.PINPolicy(spec.PINPolicy),
+			TouchPolicy: pivgo.TouchPolicy(spec.TouchPolicy),
+		})
+		return mapManagement("generating a key in slot "+s.String(), err)
+	})
+	return pub, err
+}
+
+// Signer names the PIN policy itself: piv-go would else ask the card, which
+// older ones can't answer for an imported key.
+func (c *card) Signer(s piv.Slot, key piv.Key, pin string) (crypto.Signer, error) {
+	policy := key.PINPolicy
+	if policy == 0 {
+		policy = piv.PINAlways
+	}
+	k, err := c.yk.PrivateKey(slotOf(s), key.Public, pivgo.KeyAuth{PIN: pin, PINPolicy: pivgo.PINPolicy(policy)})
+	if err != nil {
+		return nil, mapError("using slot "+s.String(), err)
+	}
+	inner, ok := k.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("using slot %s: %w: its key can't sign", s, piv.ErrUnsupported)
+	}
+	return &signer{card: c, inner: inner, touch: key.TouchPolicy != piv.TouchNever}, nil
+}
+
+// signer signs on the card, one at a time with all else that is done there.
+type signer struct {
+	card  *card
+	inner crypto.Signer
+	touch bool
+}
+
+func (s *signer) Public() crypto.PublicKey { return s.inner.Public() }
+
+// Sign fails with piv.ErrNotTouched where the key wants a touch that didn't
+// come; the card answers then as it does when it wants a PIN, which it was given.
+func (s *signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
+	err = s.card.do(context.Background(), func() error {
+		if _, err := s.card.readTries(); err != nil {
+			return err
+		}
+		sig, err = s.inner.Sign(rand, digest, opts)
+		if err == nil {
+			s.card.verified = true
+		}
+		if s.touch && statusOf(err) == swSecurity {
+			return fmt.Errorf("signing: %w", piv.ErrNotTouched)
+		}
+		return mapSecret("signing", "PIN", piv.ErrPINBlocked, err)
+	})
+	return sig, err
+}
