@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
-	"math/big"
 )
 
 // Yubico's arc, and what stands under it in attestations.
@@ -98,23 +97,4 @@ func (d *Device) Attest(slot byte, pub crypto.PublicKey, pin PINPolicy, touch To
 		return nil, fmt.Errorf("attesting slot %s: %w", slotID(slot), err)
 	}
 	return cert, nil
-}
-
-// issue signs a certificate; without a parent it is self-signed.
-func issue(t, parent *x509.Certificate, pub crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
-	if parent == nil {
-		parent = t
-	}
-	der, err := x509.CreateCertificate(rand.Reader, t, parent, pub, key)
-	if err != nil {
-		return nil, err
-	}
-	return x509.ParseCertificate(der)
-}
-
-// newSerial is 16 random bytes, made positive and full length.
-func newSerial() *big.Int {
-	b := randomBytes(16)
-	b[0] = b[0]&0x7F | 0x40
-	return new(big.Int).SetBytes(b)
 }
