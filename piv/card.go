@@ -104,6 +104,8 @@ type Card interface {
 	// ChangePIN and ChangePUK spend a try where the old one is wrong.
 	ChangePIN(ctx context.Context, old, new string) error
 	ChangePUK(ctx context.Context, old, new string) error
+	// UnblockPIN sets a new PIN by the PUK, and spends a PUK try where that is wrong.
+	UnblockPIN(ctx context.Context, puk, new string) error
 	// FactoryManagementKey reports whether the card takes the management key it
 	// left the factory with. It costs nothing: management keys have no counter.
 	FactoryManagementKey(ctx context.Context) (bool, error)

@@ -69,6 +69,12 @@ func (c *card) ChangePUK(ctx context.Context, old, new string) error {
 	})
 }
 
+func (c *card) UnblockPIN(ctx context.Context, puk, new string) error {
+	return c.do(ctx, func() error {
+		return mapSecret("unblocking the PIN", "PUK", piv.ErrPUKBlocked, c.yk.Unblock(puk, new))
+	})
+}
+
 func (c *card) FactoryManagementKey(ctx context.Context) (factory bool, err error) {
 	err = c.do(ctx, func() error {
 		factory, err = c.takes(pivgo.DefaultManagementKey)
