@@ -1,0 +1,159 @@
+// Package bolt keeps Signet's data in one file, by bbolt: no server, nothing to
+// run, and a file that a crash cannot spoil.
+//
+// What it promises beside the contracts of package store:
+//
+//   - A write returns nil only when it is on disk, and no read shows what is not
+//     on disk yet. Writes that come while another is being flushed share the
+//     next flush (see writer.go); there is no timer, so a lone write waits for no one.
+//   - A write that fails, by its own checks, by a panic or by a full disk,
+//     changes nothing, and spoils none of those that shared its flush.
+//   - One process has the file; the next one gets [ErrLocked], which says who has it.
+//   - The part of the file in memory stays small (see resident.go).
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"signet/store"
+)
+
+// ErrClosed is what a store answers after [Store.Close].
+var ErrClosed = errors.New("the store is closed")
+
+// Options change how [Open] opens; the zero value and nil are right for a server.
+type Options struct {
+	// LockTimeout is how long to wait for another process to let go of the
+	// file; 0 means half a second.
+	LockTimeout time.Duration
+	// Logger hears of what callers are not told: panics contained, flushes
+	// that failed. nil means slog.Default().
+	Logger *slog.Logger
+	// Now is the clock of [Store.NextCRLNumber]; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Store is a [store.Store] in one file. It is safe for concurrent use.
+type Store struct {
+	path    string
+	db      *bbolt.DB
+	logger  *slog.Logger
+	now     func() time.Time
+	writer  *writer
+	flushed *flushed
+	pages   *resident
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the store in the file at path and makes it, readable by its
+// owner alone, where there is none. It fails with an error that is [ErrLocked]
+// where another process has it, and with one that is [ErrNewer] where a later
+// version of Signet has written it.
+func Open(path string, opt *Options) (*Store, error) {
+	s := newStore(path, opt)
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("making the store %s: %w", path, err)
+	}
+	timeout := 500 * time.Millisecond
+	if opt != nil && opt.LockTimeout > 0 {
+		timeout = opt.LockTimeout
+	}
+	db, err := bbolt.Open(path, 0o600, settings(timeout))
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, lockedError(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	s.db = db
+	if err := s.start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), db.Close())
+	}
+	return s, nil
+}
+
+func newStore(path string, opt *Options) *Store {
+	s := &Store{path: path, logger: slog.Default(), now: time.Now, pages: &resident{}}
+	if opt != nil && opt.Logger != nil {
+		s.logger = opt.Logger
+	}
+	if opt != nil && opt.Now != nil {
+		s.now = opt.Now
+	}
+	return s
+}
+
+// mapSize is how much address space the file is given from the start: no
+// memory, just room. bbolt can enlarge it only while nobody reads, so a store
+// that outgrew it would wait for every reader at each doubling.
+const mapSize = 16 << 30
+
+// settings are bbolt's options. The list of free pages is kept in the file
+// (NoFreelistSync false): it costs a page or two a commit, and without it
+// every opening would read the whole file. Growing the file flushes it
+// (NoGrowSync false), once in 16 MiB.
+func settings(timeout time.Duration) *bbolt.Options {
+	o := &bbolt.Options{Timeout: timeout, FreelistType: bbolt.FreelistMapType, NoStatistics: true}
+	if mapSize <= uint64(^uint(0)>>1) { // not on 32 bits
+		o.InitialMmapSize = int(uint64(mapSize) & uint64(^uint(0)>>1))
+	}
+	return o
+}
+
+// start checks the schema and starts the writer.
+func (s *Store) start() error {
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		s.flushed = newFlushed(tx.ID())
+		return checkSchema(tx)
+	})
+	if err != nil {
+		return err
+	}
+	s.writer = newWriter(s)
+	go s.writer.loop()
+	return nil
+}
+
+// Close waits for the writes under way and for the readers, and lets go of the file.
+func (s *Store) Close() error {
+	s.writer.close()
+	return s.db.Close()
+}
+
+// Ping reads; and where the last write failed, it writes to see whether the
+// trouble is over. It doesn't write otherwise: whoever asks often for
+// readiness would wear out the disk.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.view(ctx, func(t *tx) error { return checkSchema(t.Tx) }); err != nil {
+		return err
+	}
+	if !s.writer.failing.Load() {
+		return nil
+	}
+	return s.update(ctx, func(t *tx) error { return t.put(bucketMeta, keyPing, []byte{1}) })
+}
+
+// Path is the file's.
+func (s *Store) Path() string { return s.path }
+
+// storeError says that it is the store which failed, and translates bbolt's
+// word for closed.
+func storeError(doing string, err error) error {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	var full *os.PathError
+	if errors.As(err, &full) {
+		err = full.Err // the path is bbolt's business; the cause is what helps
+	}
+	return fmt.Errorf("%s the store: %w", doing, err)
+}

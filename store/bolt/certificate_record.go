@@ -1,0 +1,94 @@
+package bolt
+
+import (
+	"fmt"
+	"time"
+
+	"signet/ca"
+)
+
+// certRecord is all of c but issuer and serial, which are its key, and the
+// revocation, which is a record of its own.
+func certRecord(c *ca.Certificate) ([]byte, error) {
+	r := newRecorder()
+	r.time(c.IssuedAt)
+	r.time(c.NotBefore)
+	r.time(c.NotAfter)
+	r.text(c.Account)
+	r.text(c.Profile)
+	r.text(c.Subject)
+	r.AddBytes(c.KeyID[:])
+	r.bytes(c.DER)
+	r.card(c.Card)
+	record, err := r.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("writing certificate %s: %w", c.Serial, err)
+	}
+	return record, nil
+}
+
+func (r *recorder) card(c *ca.Card) {
+	if c == nil {
+		r.AddUint8(0)
+		return
+	}
+	r.AddUint8(1)
+	r.AddUint32(c.Serial)
+	r.text(c.Firmware)
+	r.text(c.Slot)
+	r.text(c.PINPolicy)
+	r.text(c.TouchPolicy)
+	r.text(c.FormFactor)
+	r.AddUint8(uint8(min(len(c.Attestation), 255)))
+	if len(c.Attestation) > 255 {
+		r.SetError(fmt.Errorf("an attestation of %d certificates", len(c.Attestation)))
+	}
+	for _, der := range c.Attestation {
+		r.bytes(der)
+	}
+}
+
+// readCert is the reverse of certRecord.
+func readCert(key, record []byte) (c ca.Certificate, err error) {
+	if len(key) < len(c.Serial)+1 {
+		return c, fmt.Errorf("%w: certificate's key", ErrCorrupt)
+	}
+	n := len(key) - len(c.Serial)
+	c.Issuer = string(key[:n-1])
+	copy(c.Serial[:], key[n:])
+	r := newReading(record)
+	c.IssuedAt = r.time()
+	c.NotBefore = r.time()
+	c.NotAfter = r.time()
+	c.Account = r.text()
+	c.Profile = r.text()
+	c.Subject = r.text()
+	r.fixed(c.KeyID[:])
+	c.DER = r.bytes()
+	c.Card = r.card()
+	return c, r.end("certificate " + c.Serial.String())
+}
+
+func (r *reading) card() *ca.Card {
+	if r.uint8() == 0 {
+		return nil
+	}
+	c := &ca.Card{
+		Serial: r.uint32(), Firmware: r.text(), Slot: r.text(),
+		PINPolicy: r.text(), TouchPolicy: r.text(), FormFactor: r.text(),
+	}
+	for range r.uint8() {
+		c.Attestation = append(c.Attestation, r.bytes())
+	}
+	return c
+}
+
+// issuedAt reads no more of a record than that.
+func issuedAt(record []byte) (time.Time, error) {
+	r := newReading(record)
+	at := r.time()
+	if r.bad {
+		return at, fmt.Errorf("%w: certificate", ErrCorrupt)
+	}
+	return at, nil
+}

@@ -1,0 +1,121 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// Records are written field after field, text and bytes after their length, and
+// begin with their version: [recordVersion]. That takes a third less room and a
+// tenth of the time of JSON, whose bytes are base64. Accounts and events,
+// which are small and may grow fields, are JSON.
+const recordVersion = 1
+
+// ErrCorrupt is a record that can't be read.
+var ErrCorrupt = errors.New("a record in the store is damaged")
+
+// A recorder writes a record.
+type recorder struct{ cryptobyte.Builder }
+
+func newRecorder() *recorder {
+	r := &recorder{}
+	r.AddUint8(recordVersion)
+	return r
+}
+
+func (r *recorder) text(s string) {
+	r.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
+}
+
+func (r *recorder) bytes(p []byte) {
+	r.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(p) })
+}
+
+// optional writes whether there is a p, and p, whose length the reader knows.
+func (r *recorder) optional(p []byte) {
+	if p == nil {
+		r.AddUint8(0)
+		return
+	}
+	r.AddUint8(1)
+	r.AddBytes(p)
+}
+
+// time writes seconds and nanoseconds: a certificate may hold until the year
+// 9999, which one number of nanoseconds doesn't reach.
+func (r *recorder) time(t time.Time) {
+	r.AddUint64(uint64(t.Unix()))
+	r.AddUint32(uint32(t.Nanosecond()))
+}
+
+// A reading reads what a recorder wrote; after the first failure it reads zeros.
+type reading struct {
+	rest cryptobyte.String
+	bad  bool
+}
+
+func newReading(p []byte) *reading {
+	r := &reading{rest: p}
+	r.bad = r.uint8() != recordVersion
+	return r
+}
+
+func (r *reading) ok(ok bool) bool {
+	r.bad = r.bad || !ok
+	return !r.bad
+}
+
+func (r *reading) uint8() (v uint8)   { r.ok(r.rest.ReadUint8(&v)); return v }
+func (r *reading) uint32() (v uint32) { r.ok(r.rest.ReadUint32(&v)); return v }
+
+func (r *reading) text() string {
+	var v cryptobyte.String
+	r.ok(r.rest.ReadUint16LengthPrefixed(&v))
+	return string(v)
+}
+
+func (r *reading) bytes() []byte {
+	var v cryptobyte.String
+	if !r.ok(r.rest.ReadUint24LengthPrefixed(&v)) {
+		return nil
+	}
+	return append([]byte{}, v...)
+}
+
+func (r *reading) fixed(p []byte) { r.ok(r.rest.CopyBytes(p)) }
+
+// optional reads into p and reports whether there was one.
+func (r *reading) optional(p []byte) bool {
+	if r.uint8() == 0 {
+		return false
+	}
+	r.fixed(p)
+	return true
+}
+
+func (r *reading) time() time.Time {
+	var s uint64
+	r.ok(r.rest.ReadUint64(&s))
+	return time.Unix(int64(s), int64(r.uint32())).UTC()
+}
+
+// end is nil where the record, of the kind named, was read whole and without failure.
+func (r *reading) end(kind string) error {
+	if r.bad || !r.rest.Empty() {
+		return fmt.Errorf("%w: %s", ErrCorrupt, kind)
+	}
+	return nil
+}
+
+// timeKey is t in whole seconds, rounded up, so that keys sort as times do.
+func timeKey(t time.Time) []byte {
+	s := t.Unix()
+	if t.Nanosecond() > 0 {
+		s++
+	}
+	return binary.BigEndian.AppendUint64(nil, uint64(s)^1<<63)
+}

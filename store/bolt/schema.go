@@ -1,0 +1,120 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The buckets. In keys, text is followed by a NUL, a time is as by [timeKey], and
+// numbers are big-endian.
+var (
+	bucketMeta     = []byte("meta")     // schema, serial block: see the keys below
+	bucketAccounts = []byte("accounts") // name -> account
+	bucketCodes    = []byte("codes")    // hash -> code
+	// bucketOpenCodes are the unused codes, by expiry: expiry hash -> account.
+	bucketOpenCodes = []byte("codes.open")
+	bucketNonces    = []byte("nonces")       // expiry hash -> nothing
+	bucketCerts     = []byte("certificates") // issuer NUL serial -> certificate, but for its revocation
+	// bucketEnrolled finds an account's certificates, and the one for a CSR:
+	// account NUL SHA-256 of the CSR -> key in bucketCerts.
+	bucketEnrolled = []byte("certificates.enrolled")
+	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> nothing
+	bucketKeys     = []byte("keys")                // key ID -> account
+	bucketRevoked  = []byte("revoked")             // key in bucketCerts -> revocation
+	bucketCRLs     = []byte("crls")                // issuer -> number, thisUpdate
+	bucketEvents   = []byte("events")              // number -> event
+	bucketSecrets  = []byte("secrets")             // name -> 32 bytes
+)
+
+var buckets = [][]byte{
+	bucketMeta, bucketAccounts, bucketCodes, bucketOpenCodes, bucketNonces, bucketCerts,
+	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
+}
+
+// The keys in bucketMeta.
+var (
+	keySchema      = []byte("schema")       // uint32
+	keySerialBlock = []byte("serial.block") // uint32, the next one
+	keyPing        = []byte("ping")
+)
+
+// schema is the version of all the above. One that adds to it without hurting
+// an older program keeps the number.
+const schema = 1
+
+// ErrNewer is a store written by a later version of Signet than this one.
+var ErrNewer = errors.New("written by a newer version of Signet")
+
+func checkSchema(tx *bbolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return errors.New("not a store of Signet")
+	}
+	v := meta.Get(keySchema)
+	if len(v) != 4 {
+		return errors.New("not a store of Signet: it has no schema version")
+	}
+	if n := binary.BigEndian.Uint32(v); n > schema {
+		return fmt.Errorf("%w: its schema is %d, and this program knows up to %d", ErrNewer, n, schema)
+	}
+	return nil
+}
+
+// create makes an empty store at path where there is none. It makes the file
+// under another name and links it into place when it is whole and flushed, so
+// that a crash leaves a store or nothing, and of two at once one wins.
+func create(path string) error {
+	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+		return nil
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".new-store-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fresh := filepath.Join(dir, "store")
+	if err := format(fresh); err != nil {
+		return err
+	}
+	// An empty file is what a crash of something else left.
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		err = os.Rename(fresh, path)
+		return errors.Join(err, syncDir(filepath.Dir(path)))
+	}
+	if err := os.Link(fresh, path); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// format makes a new file with empty buckets.
+func format(path string) error {
+	db, err := bbolt.Open(path, 0o600, settings(time.Second))
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schema))
+	})
+	return errors.Join(err, db.Close())
+}
+
+// syncDir flushes a folder: without it a new file's name may be gone after a power cut.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
