@@ -1,27 +1,233 @@
 package ca
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
+	"fmt"
+	"io"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// URLs say where relying parties find what they need to check a certificate.
-// They go into certificates as they are, over plain http: a client that must
-// check a certificate to fetch them over TLS would never end (RFC 5280, Section 8).
-type URLs struct {
-	CRL       string // the issuer's CRL, DER
-	OCSP      string // the responder
-	CAIssuers string // the issuer's certificate, DER
+// ErrIssuerValidity is what issuing returns where the issuer, or a certificate
+// above it, is not valid yet or no longer.
+var ErrIssuerValidity = errors.New("the CA's own certificate is not valid now")
+
+// backdate is how far before the moment of issue a certificate begins, so that
+// a server whose clock is a little slow takes it at once.
+const backdate = time.Minute
+
+// terms are what one certificate shall be, to the last extension. It is built
+// by them, and checked against them again before it is signed.
+type terms struct {
+	profile     string
+	serial      Serial
+	pub         crypto.PublicKey
+	spki        []byte // DER of pub
+	subject     []byte // DER
+	subjectText string // RFC 4514
+	sans        []altName
+	keyUsage    x509.KeyUsage
+	usages      []asn1.ObjectIdentifier // extended; none for a CA
+	extensions  []pkix.Extension        // further ones, none critical
+	urls        URLs                    // an empty one is left out
+	lifetime    time.Duration
+	ca          bool
+	pathLen     int // of a CA; -1 without limit
+	// notBefore and notAfter follow from lifetime; whole seconds, UTC.
+	notBefore, notAfter time.Time
 }
 
-// URLsAt are the URLs of an issuer below the base URL of Signet's plain HTTP
-// listener: "http://ca.example:8080".
-func URLsAt(base, issuerID string) URLs {
-	return URLs{CRL: base + "/crl/" + issuerID + ".crl", OCSP: base + "/ocsp", CAIssuers: base + "/ca/" + issuerID + ".cer"}
-}
-
-// Issue makes a certificate of p for r.
+// Issue makes a certificate of p for r. Subject, names and usages come from the
+// profile and the person; of the CSR, whose signature the caller has checked,
+// only the key, and a CSR that asks for other names is refused, unless the
+// profile ignores them. Account and Card of the result are left to the caller,
+// and so are the audit lines.
+//
+// The certificate begins a minute before now and ends with p's lifetime or with
+// the CA, whichever comes first. The error is a [*KeyError], [*CSRError] or
+// [*NameError] where a rule refused, and [ErrIssuerValidity] where the CA has
+// run out.
 func (i *Issuer) Issue(ctx context.Context, p *Profile, r Request, urls URLs, now time.Time) (*Certificate, error) {
-	return nil, errors.New("issuing: in the making")
+	t, err := p.terms(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := urls.check(true); err != nil {
+		return nil, err
+	}
+	t.urls = urls
+	return i.issue(ctx, t, now)
+}
+
+// terms applies the profile to a request.
+func (p *Profile) terms(r Request) (terms, error) {
+	if err := CheckPublicKey(r.CSR.PublicKey); err != nil {
+		return terms{}, err
+	}
+	if err := p.Allows(r.CSR.PublicKey); err != nil {
+		return terms{}, err
+	}
+	t, err := p.names(r.Person)
+	if err != nil {
+		return terms{}, err
+	}
+	if !p.ignoreNames {
+		if err := checkNames(r.CSR, t.subjectText, t.sans); err != nil {
+			return terms{}, err
+		}
+	}
+	t.profile, t.serial, t.lifetime, t.usages = p.name, r.Serial, p.lifetime, p.usages
+	t.pub, t.spki = r.CSR.PublicKey, r.CSR.RawSubjectPublicKeyInfo
+	t.keyUsage = keyUsageFor(t.pub, t.usages)
+	return t, nil
+}
+
+// issue builds a certificate of t, has it checked, and signs it.
+func (i *Issuer) issue(ctx context.Context, t terms, now time.Time) (*Certificate, error) {
+	if err := i.mayCertify(t); err != nil {
+		return nil, err
+	}
+	if err := i.setValidity(&t, now); err != nil {
+		return nil, err
+	}
+	template, err := t.template()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, i.cert, t.pub, i.checkedSigner(t))
+	if err != nil {
+		return nil, fmt.Errorf("issuing a certificate for %q: %w", t.subjectText, err)
+	}
+	return &Certificate{
+		Issuer: i.id, Serial: t.serial, DER: der, Profile: t.profile, Subject: t.subjectText,
+		KeyID: KeyIDOf(t.spki), NotBefore: t.notBefore, NotAfter: t.notAfter, IssuedAt: now.UTC(),
+	}, nil
+}
+
+// mayCertify refuses a serial that no source gave and the CA's own keys.
+func (i *Issuer) mayCertify(t terms) error {
+	if !t.serial.valid() {
+		return ErrBadSerial
+	}
+	if t.ca {
+		return nil
+	}
+	for _, c := range append([]*x509.Certificate{i.cert}, i.above...) {
+		if bytes.Equal(c.RawSubjectPublicKeyInfo, t.spki) {
+			return &KeyError{"key.ca", "the key is the CA's own"}
+		}
+	}
+	return nil
+}
+
+// setValidity keeps a certificate within the time of its issuer: RFC 5280,
+// Section 6.1.3 (a)(2) would refuse the path outside of it anyway.
+func (i *Issuer) setValidity(t *terms, now time.Time) error {
+	now = now.UTC().Truncate(time.Second) // RFC 5280, Section 4.1.2.5: Zulu, no fractions
+	if now.Before(i.notBefore) || !now.Before(i.notAfter) {
+		return fmt.Errorf("%w: from %s to %s", ErrIssuerValidity, i.notBefore.Format(time.RFC3339), i.notAfter.Format(time.RFC3339))
+	}
+	t.notBefore, t.notAfter = now.Add(-backdate), now.Add(t.lifetime)
+	if t.notBefore.Before(i.notBefore) {
+		t.notBefore = i.notBefore
+	}
+	if t.notAfter.After(i.notAfter) {
+		t.notAfter = i.notAfter
+	}
+	return nil
+}
+
+// template is t as crypto/x509 wants it.
+func (t terms) template() (*x509.Certificate, error) {
+	c := &x509.Certificate{
+		SerialNumber: t.serial.Big(),
+		RawSubject:   t.subject,
+		NotBefore:    t.notBefore, NotAfter: t.notAfter,
+		KeyUsage: t.keyUsage, UnknownExtKeyUsage: t.usages,
+		BasicConstraintsValid: true, IsCA: t.ca, MaxPathLen: -1,
+		ExtraExtensions: t.extensions,
+	}
+	if t.ca {
+		c.MaxPathLen, c.MaxPathLenZero = t.pathLen, t.pathLen == 0
+	}
+	var err error
+	if c.SubjectKeyId, err = subjectKeyID(t.spki); err != nil {
+		return nil, err
+	}
+	// RFC 5280, Section 4.2.2.1 and 4.2.1.13.
+	c.OCSPServer, c.IssuingCertificateURL, c.CRLDistributionPoints = orNone(t.urls.OCSP), orNone(t.urls.CAIssuers), orNone(t.urls.CRL)
+	if len(t.sans) > 0 {
+		der, err := marshalAltNames(t.sans)
+		if err != nil {
+			return nil, err
+		}
+		c.ExtraExtensions = append(c.ExtraExtensions[:len(c.ExtraExtensions):len(c.ExtraExtensions)],
+			pkix.Extension{Id: oidSAN, Critical: t.subjectIsEmpty(), Value: der})
+	}
+	return c, nil
+}
+
+// subjectIsEmpty: RFC 5280, Section 4.2.1.6 has the alternative names critical
+// where the subject is an empty sequence.
+func (t terms) subjectIsEmpty() bool { return len(t.subject) == 2 }
+
+func orNone(url string) []string {
+	if url == "" {
+		return nil
+	}
+	return []string{url}
+}
+
+// subjectKeyID is RFC 7093, Section 2, method 1: the leftmost 160 bits of the
+// SHA-256 of the key's bits.
+func subjectKeyID(spki []byte) ([]byte, error) {
+	input := cryptobyte.String(spki)
+	var info cryptobyte.String
+	var bits asn1.BitString
+	if !input.ReadASN1(&info, casn1.SEQUENCE) || !info.SkipASN1(casn1.SEQUENCE) || !info.ReadASN1BitString(&bits) {
+		return nil, errors.New("malformed public key")
+	}
+	sum := sha256.Sum256(bits.Bytes)
+	return sum[:20], nil
+}
+
+// A checkedSigner is a CA's signer for one certificate. crypto/x509 hands a
+// crypto.MessageSigner the very bytes to be signed, and so they are checked
+// before the key touches them, without a second signature.
+type checkedSigner struct {
+	signer crypto.Signer
+	check  func(tbs []byte) error
+}
+
+var _ crypto.MessageSigner = checkedSigner{}
+
+func (i *Issuer) checkedSigner(t terms) checkedSigner {
+	return checkedSigner{i.signer, func(tbs []byte) error { return i.check(t, tbs) }}
+}
+
+func (s checkedSigner) Public() crypto.PublicKey { return s.signer.Public() }
+
+// Sign refuses: what was hashed can't be checked.
+func (s checkedSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("a CA key signs no digest whose message it has not seen")
+}
+
+func (s checkedSigner) SignMessage(rand io.Reader, tbs []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if err := s.check(tbs); err != nil {
+		return nil, err
+	}
+	return crypto.SignMessage(s.signer, rand, tbs, opts)
 }

@@ -116,8 +116,10 @@ func (i *Issuer) Root() *x509.Certificate {
 
 // IssuerID is the first 16 hex digits of the SHA-256 of a CA certificate's
 // SubjectPublicKeyInfo: it stays when the certificate is renewed with its key.
-func IssuerID(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+func IssuerID(cert *x509.Certificate) string { return issuerID(cert.RawSubjectPublicKeyInfo) }
+
+func issuerID(spki []byte) string {
+	sum := sha256.Sum256(spki)
 	return hex.EncodeToString(sum[:8])
 }
 
