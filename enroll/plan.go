@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"signet/ca"
@@ -100,7 +99,7 @@ func NewPlan(c PlanConfig) (Plan, error) {
 	}
 	p := Plan{FIPS: c.FIPS, CardSerials: slices.Clone(c.CardSerials)}
 	var err error
-	p.Slot, err = parseSlot(orDefault(c.Slot, "9a"))
+	p.Slot, err = piv.ParseSlot(orDefault(c.Slot, "9a"))
 	fail("slot", err)
 	p.PINPolicy, err = piv.ParsePINPolicy(orDefault(c.PINPolicy, "once"))
 	fail("pin_policy", err)
@@ -140,18 +139,6 @@ func orDefault(s, def string) string {
 		return def
 	}
 	return s
-}
-
-func parseSlot(s string) (piv.Slot, error) {
-	n, err := strconv.ParseUint(strings.ToLower(s), 16, 8)
-	if err == nil && len(s) == 2 {
-		switch slot := piv.Slot(n); {
-		case slot == piv.SlotAuthentication, slot == piv.SlotSignature, slot == piv.SlotKeyManagement,
-			slot == piv.SlotCardAuthentication, 0x82 <= slot && slot <= 0x95:
-			return slot, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is no PIV slot for a key: 9a, 9c, 9d, 9e, or 82 to 95", s)
 }
 
 func parseAttestationRule(s string) (AttestationRule, error) {

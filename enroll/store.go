@@ -78,7 +78,7 @@ type Enrollment struct {
 	// Code is the hash of the code it was authenticated with; nil for others.
 	Code *[32]byte
 	// Nonce is the SHA-256 of the nonce in the CSR; NonceExpires is until when it
-	// must be remembered.
+	// must be remembered. Both are zero where the CSR has none and needs none.
 	Nonce        [32]byte
 	NonceExpires time.Time
 	Event        audit.Event

@@ -1,0 +1,203 @@
+package enroll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"signet/ca"
+	"signet/internal/audit"
+	"signet/piv"
+)
+
+// Config is what an [Enroller] is made of. Store, Issuer and Profiles are
+// needed; the rest has defaults.
+type Config struct {
+	Store    Store
+	Issuer   *ca.Issuer
+	Serials  *ca.SerialSource // nil: one of its own on Store
+	Profiles map[string]*Profile
+	// Roots are those whose word on a card is taken; nil means Yubico's alone.
+	Roots *piv.Roots
+	// URLs go into the certificates.
+	URLs ca.URLs
+	// Keys says which keys are too weak; the zero value is strict enough.
+	Keys      ca.KeyPolicy
+	Passwords PasswordParams
+	Logger    *slog.Logger     // nil: no log
+	Now       func() time.Time // nil means time.Now
+}
+
+// An Enroller is the registration authority. It is safe for concurrent use.
+type Enroller struct {
+	store    Store
+	issuer   *ca.Issuer
+	serials  *ca.SerialSource
+	urls     ca.URLs
+	keys     ca.KeyPolicy
+	logger   *slog.Logger
+	now      func() time.Time
+	noncer   *noncer
+	login    *login
+	accounts *Accounts
+	codes    *Codes
+	policy   atomic.Pointer[policy]
+
+	// What each answer carries, made once.
+	chainPEM []string
+	rootPEM  string
+	// caKeys are the keys of the CA's own certificates, by ca.KeyIDOf.
+	caKeys map[[32]byte]bool
+}
+
+// A policy is what may change while the server runs.
+type policy struct {
+	profiles map[string]*Profile
+	roots    *piv.Roots
+}
+
+// New makes an Enroller. It reads the nonces' secret from the store.
+func New(c Config) (*Enroller, error) {
+	if c.Store == nil || c.Issuer == nil {
+		return nil, errors.New("enroll: a store and an issuer are needed")
+	}
+	e := &Enroller{store: c.Store, issuer: c.Issuer, serials: c.Serials, urls: c.URLs, keys: c.Keys, logger: c.Logger, now: orNow(c.Now)}
+	if e.serials == nil {
+		e.serials = ca.NewSerialSource(c.Store)
+	}
+	if e.logger == nil {
+		e.logger = slog.New(slog.DiscardHandler)
+	}
+	if err := e.SetPolicy(c.Profiles, c.Roots); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.noncer, err = newNoncer(context.Background(), c.Store, e.now); err != nil {
+		return nil, err
+	}
+	e.accounts, err = NewAccounts(AccountsConfig{
+		Store: c.Store, Profiles: ProfileNames(c.Profiles), Passwords: c.Passwords, Now: e.now})
+	if err != nil {
+		return nil, err
+	}
+	e.codes = NewCodes(c.Store, e.now)
+	e.login = &login{hasher: e.accounts.hasher, verified: newVerifiedSet(e.now), throttle: newThrottle(e.now)}
+	e.encodeChain()
+	return e, nil
+}
+
+func (e *Enroller) encodeChain() {
+	e.caKeys = make(map[[32]byte]bool)
+	e.chainPEM = []string{}
+	for _, cert := range e.issuer.Chain() {
+		e.chainPEM = append(e.chainPEM, encodePEM(cert.Raw))
+		e.caKeys[ca.KeyIDOf(cert.RawSubjectPublicKeyInfo)] = true
+	}
+	root := e.issuer.Root()
+	e.rootPEM = encodePEM(root.Raw)
+	e.caKeys[ca.KeyIDOf(root.RawSubjectPublicKeyInfo)] = true
+}
+
+// SetPolicy puts other profiles and roots into force, for requests that come
+// from now on. [Enroller.Accounts] goes on knowing the profiles of [New].
+func (e *Enroller) SetPolicy(profiles map[string]*Profile, roots *piv.Roots) error {
+	for name, p := range profiles {
+		if p == nil || p.Profile == nil || p.Name() != name {
+			return fmt.Errorf("enroll: the profile under %q is another or none", name)
+		}
+	}
+	if roots == nil {
+		roots = piv.NewRoots()
+	}
+	e.policy.Store(&policy{profiles: maps.Clone(profiles), roots: roots})
+	return nil
+}
+
+// Accounts is the service for accounts, whose password hashing takes turns with
+// that of logging in.
+func (e *Enroller) Accounts() *Accounts { return e.accounts }
+
+// Codes is the service for codes.
+func (e *Enroller) Codes() *Codes { return e.codes }
+
+// ProfileNames are the names of profiles in the order in which they are
+// offered: "user" first, the others by name.
+func ProfileNames(profiles map[string]*Profile) []string {
+	names := slices.Sorted(maps.Keys(profiles))
+	if i := slices.Index(names, "user"); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, "user")
+	}
+	return names
+}
+
+// profileFor is the profile that id may enroll for under name; "" and "default"
+// mean the one that the code is for, or the account's first.
+func (e *Enroller) profileFor(id *Identity, name string) (*Profile, error) {
+	if name == "" || name == "default" {
+		name = id.defaultProfile()
+	}
+	if name == "" {
+		return nil, refuse("profile.denied", "the account "+id.Account.Name+" has no profile")
+	}
+	if err := mayEnroll(&id.Account, name); err != nil {
+		return nil, err
+	}
+	if id.code != nil && id.code.Profile != "" && id.code.Profile != name {
+		return nil, refusef("profile.denied", "the code is for the profile %q alone", id.code.Profile)
+	}
+	p, ok := e.policy.Load().profiles[name]
+	if !ok {
+		return nil, refusef("profile.unknown", "this CA has no profile %q", name)
+	}
+	return p, nil
+}
+
+// Offer says what id would be certified, on which terms, and gives a nonce.
+func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
+	if err := id.mayStart(); err != nil {
+		return nil, err
+	}
+	p, err := e.profileFor(id, profile)
+	if err != nil {
+		return nil, err
+	}
+	subject, sans, err := p.Describe(id.Account.person())
+	if err != nil {
+		return nil, refusef("profile.names", "the profile %s does not fit the account: %v", p.Name(), err)
+	}
+	if sans == nil {
+		sans = []string{}
+	}
+	nonce := e.noncer.make(id.Account.Name)
+	return &Offer{
+		Profile: p.Name(), Account: id.Account.Name, Subject: subject, SANs: sans,
+		Nonce: nonce, NonceExpires: nonce.expires(), Plan: p.Plan,
+		LifetimeSeconds: int64(p.Lifetime() / time.Second), Issuer: e.issuer.ID(),
+	}, nil
+}
+
+// RenewalCode gives the holder of a certificate in force the code with which to
+// enroll a new key in its place: once that key is made, the old one may be gone.
+func (e *Enroller) RenewalCode(ctx context.Context, id *Identity) (*Ticket, error) {
+	if id.Method != ByCertificate {
+		return nil, refuse("credential.kind", "a renewal is asked for with the client certificate that is to be renewed")
+	}
+	if _, err := e.profileFor(id, id.Certificate.Profile); err != nil {
+		return nil, err
+	}
+	text, code, err := e.codes.renew(ctx, id.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	return &Ticket{Code: text, Expires: code.Expires, Profile: code.Profile}, nil
+}
+
+// event is an audit event of id's doing.
+func (e *Enroller) event(id *Identity, action, object string) audit.Event {
+	return audit.Event{Time: e.now().UTC(), Actor: id.Account.Name, Action: action, Object: object}
+}

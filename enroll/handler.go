@@ -1,0 +1,206 @@
+package enroll
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"signet/ca"
+	"signet/internal/problem"
+)
+
+const (
+	// maxBody bounds a request's body, in bytes: a CSR with an attestation is 4 KB.
+	maxBody = 64 << 10
+	// requestID is the header in which the request's id comes in and goes out.
+	requestID = "X-Request-Id"
+	// replayNonce is RFC 8555's header (Section 6.5) with the next nonce.
+	replayNonce = "Replay-Nonce"
+)
+
+// An answer is what a call sends where it did not fail.
+type answer struct {
+	status int
+	body   any
+}
+
+// A call is one operation of the API; body is what the client sent.
+type call func(r *http.Request, id *Identity, body []byte) (answer, error)
+
+// Handler serves /api/v1/ but for revocations, which package revocation serves.
+// It wants the TLS listener to ask for client certificates without requiring
+// them, and whoever mounts it to set X-Request-Id in request and answer.
+func (e *Enroller) Handler() http.Handler {
+	mux := http.NewServeMux()
+	e.route(mux, "/api/v1/profiles/{name}", map[string]call{"GET": e.getProfile})
+	e.route(mux, "/api/v1/certificates", map[string]call{"GET": e.listCertificates, "POST": e.postCertificate})
+	e.route(mux, "/api/v1/certificates/{serial}", map[string]call{"GET": e.getCertificate})
+	e.route(mux, "/api/v1/renewals", map[string]call{"POST": e.postRenewal})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { e.fail(w, r, errNoRoute) })
+	return mux
+}
+
+// route serves the calls at path by their method.
+func (e *Enroller) route(mux *http.ServeMux, path string, calls map[string]call) {
+	var allow []string
+	for _, method := range []string{"GET", "POST"} {
+		if c, ok := calls[method]; ok {
+			allow = append(allow, method)
+			mux.Handle(method+" "+path, e.serve(c))
+		}
+	}
+	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		p := aProblem(http.StatusMethodNotAllowed, "method", "The method is not allowed")
+		p.Instance = w.Header().Get(requestID)
+		problem.Write(w, &p)
+	})
+}
+
+// serve does what all calls have in common: the body's bounds first, since they
+// cost nothing; then who it is; then the call; then the answer.
+func (e *Enroller) serve(c call) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := readBody(w, r)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		id, err := e.Authenticate(r)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		w.Header().Set(replayNonce, e.noncer.make(id.Account.Name).String())
+		out, err := c(r, id, body)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		e.write(w, r, out)
+	})
+}
+
+func (e *Enroller) write(w http.ResponseWriter, r *http.Request, out answer) {
+	data, err := json.Marshal(out.body)
+	if err != nil {
+		e.fail(w, r, err)
+		return
+	}
+	head := w.Header()
+	head.Set("Content-Type", "application/json")
+	head.Set("Content-Length", strconv.Itoa(len(data)))
+	head.Set("Cache-Control", "no-store")
+	w.WriteHeader(out.status)
+	_, _ = w.Write(data) // the header is out: a client that left can't be told
+}
+
+// readBody reads a body within its bounds, of the one media type there is. A
+// length that is said to be too great is refused before anything is read.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close") // rather than read on, to throw it away
+		return nil, errTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, &formError{"the body broke off"}
+	case len(body) > 0 && !isJSON(r.Header.Get("Content-Type")):
+		return nil, errMediaType
+	}
+	return body, nil
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == "application/json"
+}
+
+// parse reads one JSON object with no fields but those of out.
+func parse(body []byte, out any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(out); err != nil {
+		return &formError{"the body is not the JSON that this call takes: " + err.Error()}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return &formError{"something follows the JSON in the body"}
+	}
+	return nil
+}
+
+func (e *Enroller) getProfile(r *http.Request, id *Identity, _ []byte) (answer, error) {
+	offer, err := e.Offer(id, r.PathValue("name"))
+	return answer{http.StatusOK, offer}, err
+}
+
+func (e *Enroller) postCertificate(r *http.Request, id *Identity, body []byte) (answer, error) {
+	var in submission
+	if err := parse(body, &in); err != nil {
+		return answer{}, err
+	}
+	der, err := decodeCSR(in.CSR)
+	if err != nil {
+		return answer{}, refuse("csr.parse", "csr is no PKCS#10: "+err.Error())
+	}
+	cert, fresh, err := e.Enroll(r.Context(), id, in.Profile, der)
+	if err != nil {
+		return answer{}, err
+	}
+	status := http.StatusOK
+	if fresh {
+		status = http.StatusCreated
+	}
+	return answer{status, e.issued(&cert)}, nil
+}
+
+// issued is cert as its holder receives it.
+func (e *Enroller) issued(cert *ca.Certificate) *Issued {
+	out := &Issued{
+		Serial: cert.Serial, Issuer: cert.Issuer, Certificate: encodePEM(cert.DER), Chain: e.chainPEM,
+		Root: e.rootPEM, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
+	}
+	if cert.Card != nil {
+		out.CardSerial = cert.Card.Serial
+	}
+	return out
+}
+
+func (e *Enroller) listCertificates(r *http.Request, id *Identity, _ []byte) (answer, error) {
+	records, err := e.Certificates(r.Context(), id)
+	return answer{http.StatusOK, recordList{records}}, err
+}
+
+func (e *Enroller) getCertificate(r *http.Request, id *Identity, _ []byte) (answer, error) {
+	serial, err := ca.ParseSerial(r.PathValue("serial"))
+	if err != nil {
+		return answer{}, ErrNotFound
+	}
+	record, err := e.Certificate(r.Context(), id, serial)
+	return answer{http.StatusOK, record}, err
+}
+
+func (e *Enroller) postRenewal(r *http.Request, id *Identity, body []byte) (answer, error) {
+	var in renewal
+	if len(body) > 0 {
+		if err := parse(body, &in); err != nil {
+			return answer{}, err
+		}
+	}
+	if in.Serial != "" && id.Certificate != nil {
+		if serial, err := ca.ParseSerial(in.Serial); err != nil || serial != id.Certificate.Serial {
+			return answer{}, refuse("credential.kind", "serial is not that of the client certificate presented")
+		}
+	}
+	ticket, err := e.RenewalCode(r.Context(), id)
+	return answer{http.StatusCreated, ticket}, err
+}
