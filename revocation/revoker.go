@@ -1,0 +1,160 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"signet/ca"
+	"signet/internal/audit"
+)
+
+// What a [Revoker] refuses beside what the store does.
+var (
+	// ErrReason is a reason that can't be given to a certificate that way.
+	ErrReason = errors.New("not a reason to revoke a certificate with")
+	// ErrFilter is a filter that would revoke every certificate there is.
+	ErrFilter = errors.New("a filter that chooses nothing would revoke everything")
+)
+
+// A Revoker takes certificates back. What it did is on disk when it returns; the
+// CRL that says so is out right after, and OCSP answers accordingly at once.
+type Revoker struct {
+	store     Store
+	issuer    string
+	publisher *Publisher
+	logger    *slog.Logger
+	now       func() time.Time
+}
+
+// Revoke revokes the certificate for good, at the word of by (an account's
+// name, audit.Operator). It fails with ErrNotFound, ErrAlreadyRevoked, ErrReason
+// (certificateHold is [Revoker.Hold]'s).
+func (r *Revoker) Revoke(ctx context.Context, serial ca.Serial, reason ca.Reason, by string) (ca.Certificate, error) {
+	if !lasting(reason) {
+		return ca.Certificate{}, fmt.Errorf("%w: %s", ErrReason, reason)
+	}
+	defer r.publisher.notify()
+	return r.revoke(ctx, serial, reason, by, "certificate.revoke")
+}
+
+// Hold takes the certificate back until it is released or revoked for good.
+func (r *Revoker) Hold(ctx context.Context, serial ca.Serial, by string) (ca.Certificate, error) {
+	defer r.publisher.notify()
+	return r.revoke(ctx, serial, ca.CertificateHold, by, "certificate.hold")
+}
+
+// Release takes the hold off: ErrNotOnHold where there is none.
+func (r *Revoker) Release(ctx context.Context, serial ca.Serial, by string) (ca.Certificate, error) {
+	defer r.publisher.notify()
+	cert, err := r.store.Certificate(ctx, r.issuer, serial)
+	if err != nil {
+		return ca.Certificate{}, fmt.Errorf("releasing %s: %w", serial, err)
+	}
+	e := r.event("certificate.release", cert, by)
+	err = r.logged(ctx, e, func() error { return r.store.Release(ctx, r.issuer, serial, e) })
+	if err != nil {
+		return ca.Certificate{}, fmt.Errorf("releasing %s: %w", serial, err)
+	}
+	cert.Revocation = nil
+	return cert, nil
+}
+
+// RevokeAll revokes for good, or holds where reason is certificateHold, each
+// account's certificate that f lets through and that is not revoked yet, and
+// returns those it did. They share one CRL. It goes on to the end where single
+// ones fail and returns their errors joined.
+func (r *Revoker) RevokeAll(ctx context.Context, f Filter, reason ca.Reason, by string) ([]ca.Certificate, error) {
+	if f.Account == "" && f.CardSerial == 0 && f.ExpiresBefore.IsZero() {
+		return nil, ErrFilter
+	}
+	if reason != ca.CertificateHold && !lasting(reason) {
+		return nil, fmt.Errorf("%w: %s", ErrReason, reason)
+	}
+	chosen, err := r.chosen(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	action := "certificate.revoke"
+	if reason == ca.CertificateHold {
+		action = "certificate.hold"
+	}
+	defer r.publisher.notify()
+	var done []ca.Certificate
+	var failed []error
+	for _, serial := range chosen {
+		cert, err := r.revoke(ctx, serial, reason, by, action)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		done = append(done, cert)
+	}
+	return done, errors.Join(failed...)
+}
+
+// chosen lists before anything is changed: the store reads one state.
+func (r *Revoker) chosen(ctx context.Context, f Filter) ([]ca.Serial, error) {
+	f.Issuer, f.Leaf = r.issuer, true
+	var serials []ca.Serial
+	err := r.store.Certificates(ctx, f, func(c ca.Certificate) bool {
+		if !c.Revoked() || c.Revocation.Reason == ca.CertificateHold {
+			serials = append(serials, c.Serial)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("choosing what to revoke: %w", err)
+	}
+	return serials, nil
+}
+
+func (r *Revoker) revoke(ctx context.Context, serial ca.Serial, reason ca.Reason, by, action string) (ca.Certificate, error) {
+	cert, err := r.store.Certificate(ctx, r.issuer, serial)
+	if err != nil {
+		return ca.Certificate{}, fmt.Errorf("revoking %s: %w", serial, err)
+	}
+	e := r.event(action, cert, by)
+	e.Detail["reason"] = reason.String()
+	// RFC 5280, Section 5.3.1 and RFC 6960, Section 4.2.1 carry whole seconds.
+	what := ca.Revocation{At: e.Time.Truncate(time.Second), Reason: reason, By: by}
+	err = r.logged(ctx, e, func() error { return r.store.Revoke(ctx, r.issuer, serial, what, e) })
+	if err != nil {
+		return ca.Certificate{}, fmt.Errorf("revoking %s: %w", serial, err)
+	}
+	cert.Revocation = &what
+	return cert, nil
+}
+
+// event tells what is about to happen to cert.
+func (r *Revoker) event(action string, cert ca.Certificate, by string) audit.Event {
+	detail := map[string]string{"issuer": cert.Issuer, "account": cert.Account, "subject": cert.Subject}
+	if cert.Card != nil {
+		detail["card"] = strconv.FormatUint(uint64(cert.Card.Serial), 10)
+	}
+	return audit.Event{Time: r.now().UTC(), Actor: by, Action: action, Object: cert.Serial.String(), Detail: detail}
+}
+
+// logged writes the audit lines around a change of the store.
+func (r *Revoker) logged(ctx context.Context, e audit.Event, change func() error) error {
+	audit.Log(ctx, r.logger, "begin", e)
+	if err := change(); err != nil {
+		audit.Log(ctx, r.logger, "failed", e)
+		return err
+	}
+	audit.Log(ctx, r.logger, "end", e)
+	return nil
+}
+
+// lasting reports whether a certificate may be revoked for good with reason.
+func lasting(reason ca.Reason) bool {
+	switch reason {
+	case ca.Unspecified, ca.KeyCompromise, ca.CACompromise, ca.AffiliationChanged,
+		ca.Superseded, ca.CessationOfOperation, ca.PrivilegeWithdrawn:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,109 @@
+package revocation
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"signet/ca"
+	"signet/revocation/ocsp"
+)
+
+// clockSlack is how far thisUpdate lies back, so that a relying server whose
+// clock is slow takes a CRL or an answer that was made this second.
+const clockSlack = 5 * time.Minute
+
+// Config is what revocation needs. Store and Issuer must be there; zero
+// values elsewhere are given their meaning below.
+type Config struct {
+	Store  Store
+	Issuer *ca.Issuer // the intermediate
+
+	// CRLDir is the folder that holds the CRL across restarts; "" keeps it in
+	// memory alone.
+	CRLDir string
+	// RootCRL is the file with the root's CRL, DER or PEM, which was signed where
+	// the root's key is. It is read again when it changes. It may be "" only where
+	// Issuer is a root itself.
+	RootCRL string
+	// CRLLifetime is from a CRL's making to its nextUpdate, 0 for 72 hours;
+	// CRLOverlap is how long before nextUpdate the next one is out, 0 for two
+	// thirds of the lifetime.
+	CRLLifetime, CRLOverlap time.Duration
+
+	// OCSPLifetime is from an answer's making to its nextUpdate, 0 for an hour. A
+	// cache on the way may keep an answer for so long.
+	OCSPLifetime time.Duration
+	// OCSPSigner is the responder to begin with; the zero value for none.
+	OCSPSigner ocsp.Signer
+	// IssueResponder issues and records a delegated responder's certificate for
+	// a fresh key, whenever the one in use nears its end.
+	IssueResponder func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error)
+
+	Logger *slog.Logger     // nil for slog.Default()
+	Now    func() time.Time // nil for time.Now
+}
+
+func (c *Config) check() error {
+	if c.Store == nil || c.Issuer == nil {
+		return errors.New("revocation: a store and an issuer are needed")
+	}
+	if c.CRLLifetime == 0 {
+		c.CRLLifetime = 72 * time.Hour
+	}
+	if c.CRLOverlap == 0 {
+		c.CRLOverlap = c.CRLLifetime / 3 * 2
+	}
+	if c.OCSPLifetime == 0 {
+		c.OCSPLifetime = time.Hour
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	switch {
+	case c.CRLOverlap < 0 || c.CRLLifetime <= c.CRLOverlap:
+		return errors.New("revocation: a CRL's lifetime must be longer than its overlap")
+	case c.OCSPLifetime < time.Minute:
+		return errors.New("revocation: an OCSP answer must hold for a minute at least")
+	}
+	return nil
+}
+
+// A Service is the three that this package is made of, working together.
+type Service struct {
+	Revoker   *Revoker
+	Publisher *Publisher
+	Responder *Responder
+}
+
+// New makes a service. It reads the CRLs that are on disk, signs nothing and
+// starts nothing: see [Service.Run].
+func New(c Config) (*Service, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	p := newPublisher(c)
+	return &Service{
+		Revoker:   &Revoker{store: c.Store, issuer: c.Issuer.ID(), publisher: p, logger: c.Logger, now: c.Now},
+		Publisher: p,
+		Responder: newResponder(c),
+	}, nil
+}
+
+// Run keeps CRLs and the OCSP signer current until ctx ends. It must run once
+// beside the handlers; commands that do one thing and end call
+// [Publisher.Refresh] instead.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.Publisher.run(ctx) })
+	g.Go(func() error { return s.Responder.run(ctx) })
+	return g.Wait()
+}
