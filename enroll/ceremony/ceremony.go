@@ -1,0 +1,243 @@
+package ceremony
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"signet/ca"
+	"signet/enroll"
+	"signet/internal/problem"
+	"signet/piv"
+)
+
+// An Authority is what of [enroll.Client] the ceremony needs.
+type Authority interface {
+	Plan(ctx context.Context, profile string) (*enroll.Offer, error)
+	Submit(ctx context.Context, profile string, csr []byte) (*enroll.Issued, error)
+}
+
+// A Renewer is an Authority that knows its client by the certificate in force.
+type Renewer interface {
+	Authority
+	RenewalCode(ctx context.Context) (*enroll.Ticket, error)
+	Certificate(ctx context.Context, serial ca.Serial) (*enroll.Record, error)
+}
+
+var _ Renewer = (*enroll.Client)(nil)
+
+// Config is one run at one card.
+type Config struct {
+	Card    piv.Card
+	UI      UI
+	Journal Journal
+	// CA is the CA's URL: what is pending belongs to one CA.
+	CA string
+	// Root is the CA's root, which the certificate must lead to.
+	Root *x509.Certificate
+	// Profile is what to enroll for; "" for the account's first.
+	Profile string
+	// Algorithm is the key's; "" for the first of the profile's that the card can.
+	Algorithm piv.Algorithm
+	// Force allows to ask whether what the slot holds may be replaced.
+	Force bool
+
+	// Account is the CA as the account, with its password or code. For Enroll.
+	Account Authority
+	// Holder makes the CA as whoever holds cert, whose key is the card's. For Renew.
+	Holder func(cert tls.Certificate) Renewer
+	// Code makes the CA as whoever has a one-time code.
+	Code func(code string) Authority
+	// Slot is the slot to renew; 0 for 9a. For Renew.
+	Slot piv.Slot
+}
+
+// A Result is a certificate on a card.
+type Result struct {
+	Card        piv.Info
+	Slot        piv.Slot
+	Certificate *x509.Certificate
+	Issued      *enroll.Issued
+	Profile     string
+	Resumed     bool // what an earlier run had begun
+	Secured     bool // the factory's secrets were replaced
+}
+
+// run is the state of one ceremony.
+type run struct {
+	Config
+	entry   *entry
+	profile string // asked for, where Config names none
+	pin     string
+	ca      Authority // who is asked now
+	resumed bool
+	secured bool
+}
+
+func newRun(cfg Config) (*run, error) {
+	e, err := cfg.Journal.load(cfg.CA, cfg.Card.Info().Serial)
+	if err != nil {
+		return nil, err
+	}
+	return &run{Config: cfg, entry: e, ca: cfg.Account}, nil
+}
+
+func (r *run) save() error { return r.Journal.save(r.entry) }
+
+// Enroll makes a key on the card and gets a certificate for it, or goes on
+// where an earlier run was ended. It fails with *[OccupiedError] where the
+// slot is in use, and with what the card, the CA or the UI fails with.
+func Enroll(ctx context.Context, cfg Config) (*Result, error) {
+	r, err := newRun(cfg)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := r.pending(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pending {
+		return r.resume(ctx)
+	}
+	offer, err := r.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.choose(offer); err != nil {
+		return nil, err
+	}
+	if err := r.clearSlot(ctx); err != nil {
+		return nil, err
+	}
+	r.entry.Ticket = nil
+	if err := r.unlock(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.generate(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.request(ctx, offer); err != nil {
+		return nil, err
+	}
+	return r.finish(ctx)
+}
+
+// resume goes on with the key that the journal tells of.
+func (r *run) resume(ctx context.Context) (*Result, error) {
+	r.resumed = true
+	r.UI.Note("going on with the key that an earlier run made")
+	k := r.entry.Key
+	if err := r.unlock(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.ask(ctx); err != nil {
+		return nil, err
+	}
+	if k.CSR == nil {
+		offer, err := r.plan(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.request(ctx, offer); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish(ctx)
+}
+
+// ask settles whom a resumed run asks: as whoever has the ticket, as the account,
+// or as the holder of the certificate that is being renewed.
+func (r *run) ask(ctx context.Context) error {
+	k := r.entry.Key
+	switch {
+	case k.Issued != nil:
+		return nil // nobody
+	case r.ticketHolds():
+		r.ca = r.Code(r.entry.Ticket.Code)
+		return nil
+	case r.Account != nil:
+		return nil
+	}
+	r.Slot = k.Slot
+	cert, err := r.matching(ctx, k.Slot)
+	if err != nil {
+		return errors.Join(ErrNotRenewable, err)
+	}
+	return r.connect(ctx, cert)
+}
+
+func (r *run) plan(ctx context.Context) (*enroll.Offer, error) {
+	r.UI.Step(StepPlan)
+	profile := r.Profile
+	if profile == "" {
+		profile = r.profile
+	}
+	if r.entry.Key != nil && r.entry.Key.Profile != "" {
+		profile = r.entry.Key.Profile
+	}
+	offer, err := r.ca.Plan(ctx, profile)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the profile: %w", err)
+	}
+	return offer, nil
+}
+
+// finish hands the CSR in, unless that was done, and puts the certificate on the card.
+func (r *run) finish(ctx context.Context) (*Result, error) {
+	if r.entry.Key.Issued == nil {
+		if err := r.submit(ctx); err != nil {
+			return nil, err
+		}
+	}
+	cert, err := r.install(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := r.entry.Key
+	if err := r.Journal.done(r.entry.Card); err != nil {
+		return nil, err
+	}
+	return &Result{Card: r.Card.Info(), Slot: k.Slot, Certificate: cert, Issued: k.Issued,
+		Profile: k.Profile, Resumed: r.resumed, Secured: r.secured}, nil
+}
+
+// submit hands the CSR in. Where the nonce in it has run out, or a server that lost
+// its memory doesn't know it, a new CSR of the same key is signed.
+func (r *run) submit(ctx context.Context) error {
+	k := r.entry.Key
+	r.UI.Step(StepSubmit)
+	issued, err := r.ca.Submit(ctx, k.Profile, k.CSR)
+	if r.resumed && refusedNonce(err) {
+		offer, planErr := r.plan(ctx)
+		if planErr != nil {
+			return planErr
+		}
+		if err := r.request(ctx, offer); err != nil {
+			return err
+		}
+		r.UI.Step(StepSubmit)
+		issued, err = r.ca.Submit(ctx, k.Profile, k.CSR)
+	}
+	if err != nil {
+		return fmt.Errorf("handing the request in: %w", err)
+	}
+	if _, err := r.check(issued); err != nil {
+		return err
+	}
+	k.Issued = issued
+	return r.save()
+}
+
+func refusedNonce(err error) bool {
+	var p *problem.Problem
+	if !errors.As(err, &p) {
+		return false
+	}
+	switch p.Rule {
+	case "nonce.expired", "nonce.spent", "nonce.account":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,49 @@
+package ceremony
+
+import (
+	"errors"
+	"fmt"
+
+	"signet/piv"
+)
+
+// ErrLastTry is a PIN of which only one try is left: it is not spent.
+var ErrLastTry = errors.New("only one PIN try is left, and it is not spent here")
+
+// ErrNoCertificate is a slot without a certificate to renew.
+var ErrNoCertificate = errors.New("there is no certificate to renew in the slot")
+
+// ErrNotRenewable is an enrollment that was begun and can only be ended as one: the
+// slot has a new key, and no certificate to be known by.
+var ErrNotRenewable = errors.New("the slot holds a key that is not enrolled yet")
+
+// An OccupiedError is a slot that is in use, and kept.
+type OccupiedError struct{ Occupied }
+
+func (e *OccupiedError) Error() string {
+	if e.Certificate == nil {
+		return fmt.Sprintf("slot %s of card %d holds a key already", e.Slot, e.Card.Serial)
+	}
+	return fmt.Sprintf("slot %s of card %d holds a certificate already: %s, until %s",
+		e.Slot, e.Card.Serial, e.Certificate.Subject, e.Certificate.NotAfter.Format("2006-01-02"))
+}
+
+// A SecretError is a new PIN or PUK that is not good enough.
+type SecretError struct {
+	What   string // "PIN" or "PUK"
+	Reason string
+}
+
+func (e *SecretError) Error() string { return "the new " + e.What + " " + e.Reason }
+
+// A PlanError is a card that can't hold the key that the CA wants.
+type PlanError struct{ Reason string }
+
+func (e *PlanError) Error() string { return e.Reason }
+func (e *PlanError) Unwrap() error { return piv.ErrUnsupported }
+
+// A MismatchError is a certificate from the CA, or from the card, that isn't
+// the one asked for.
+type MismatchError struct{ Reason string }
+
+func (e *MismatchError) Error() string { return e.Reason }

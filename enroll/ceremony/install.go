@@ -1,0 +1,108 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+
+	"signet/enroll"
+)
+
+// check sees to it that what the CA issued is for our key and leads to its root.
+func (r *run) check(issued *enroll.Issued) (*x509.Certificate, error) {
+	cert, err := issued.X509()
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificate from the CA: %w", err)
+	}
+	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, r.entry.Key.Public) {
+		return nil, &MismatchError{"the CA's certificate is for another key than the card's"}
+	}
+	if r.Root == nil {
+		return cert, nil
+	}
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(r.Root)
+	chain, err := issued.ChainX509()
+	if err != nil {
+		return nil, fmt.Errorf("reading the chain from the CA: %w", err)
+	}
+	for _, c := range chain {
+		between.AddCert(c)
+	}
+	// At the time it begins: this machine's clock may be slow, and that is for
+	// those who rely on the certificate to judge.
+	_, err = cert.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between,
+		CurrentTime: cert.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return nil, &MismatchError{fmt.Sprintf("the CA's certificate doesn't lead to its root: %v", err)}
+	}
+	return cert, nil
+}
+
+// install writes the certificate, reads it back and has the card prove that it
+// holds the key.
+func (r *run) install(ctx context.Context) (*x509.Certificate, error) {
+	k := r.entry.Key
+	cert, err := r.check(k.Issued)
+	if err != nil {
+		return nil, err
+	}
+	r.UI.Step(StepImport)
+	if err := r.Card.SetCertificate(ctx, k.Slot, cert); err != nil {
+		return nil, err
+	}
+	back, err := r.Card.Certificate(ctx, k.Slot)
+	if err != nil {
+		return nil, err
+	}
+	if !back.Equal(cert) {
+		return nil, &MismatchError{"the card doesn't give back the certificate that was written"}
+	}
+	r.UI.Step(StepProve)
+	signer, err := r.signer(ctx, k.Slot)
+	if err != nil {
+		return nil, err
+	}
+	return back, prove(signer, back.PublicKey)
+}
+
+// prove has the card sign random bytes, and verifies with the certificate's key.
+func prove(signer crypto.Signer, pub crypto.PublicKey) error {
+	challenge := make([]byte, 32)
+	if _, err := rand.Read(challenge); err != nil {
+		return err
+	}
+	digest := sha256.Sum256(challenge)
+	var valid bool
+	switch pub := pub.(type) {
+	case *ecdsa.PublicKey:
+		sig, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+		if err != nil {
+			return fmt.Errorf("proving the certificate: %w", err)
+		}
+		valid = ecdsa.VerifyASN1(pub, digest[:], sig)
+	case *rsa.PublicKey:
+		sig, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+		if err != nil {
+			return fmt.Errorf("proving the certificate: %w", err)
+		}
+		valid = rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest[:], sig) == nil
+	case ed25519.PublicKey:
+		sig, err := signer.Sign(rand.Reader, challenge, crypto.Hash(0))
+		if err != nil {
+			return fmt.Errorf("proving the certificate: %w", err)
+		}
+		valid = ed25519.Verify(pub, challenge, sig)
+	}
+	if !valid {
+		return &MismatchError{"the card's signature isn't one of the certificate's key"}
+	}
+	return nil
+}

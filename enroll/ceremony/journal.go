@@ -1,0 +1,116 @@
+package ceremony
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"signet/enroll"
+	"signet/internal/atomicfile"
+	"signet/piv"
+)
+
+// A Journal keeps what a run has done to a card, in a file of its own for each
+// card, 0600 in a folder 0700. It holds no PIN and no password, but it may hold
+// a renewal's one-time code.
+//
+// Two runs at one card don't meet in it: a card is open once.
+type Journal struct {
+	Dir string // $XDG_STATE_HOME/signet
+}
+
+// maxEntry bounds a journal file, in bytes.
+const maxEntry = 256 << 10
+
+// entryVersion is the form of [entry]; another is none of ours.
+const entryVersion = 1
+
+// An entry is one card's pending work. What is not done yet is empty.
+type entry struct {
+	Version int       `json:"version"`
+	CA      string    `json:"ca"`
+	Card    uint32    `json:"card"`
+	Started time.Time `json:"started"`
+
+	// PUKTried is set before the factory's PUK is presented, so that an
+	// unlucky card loses one try to us and never a second; PINSet once the
+	// factory's PIN is gone.
+	PUKTried bool `json:"puk_tried,omitempty"`
+	PINSet   bool `json:"pin_set,omitempty"`
+
+	// Ticket is a renewal's, good for one key in place of one that may be
+	// destroyed by now.
+	Ticket *enroll.Ticket `json:"ticket,omitempty"`
+	// Key is the key in the making; nil before.
+	Key *pendingKey `json:"key,omitempty"`
+}
+
+// A pendingKey is written before the key is generated. Before is what was in
+// the slot then, so that another one found later is known to be ours.
+type pendingKey struct {
+	Profile   string          `json:"profile"`
+	Slot      piv.Slot        `json:"slot"`
+	Algorithm piv.Algorithm   `json:"algorithm"`
+	PIN       piv.PINPolicy   `json:"pin_policy"`
+	Touch     piv.TouchPolicy `json:"touch_policy"`
+	Before    []byte          `json:"before,omitempty"` // SubjectPublicKeyInfo
+	Public    []byte          `json:"public,omitempty"` // SubjectPublicKeyInfo, once known
+	CSR       []byte          `json:"csr,omitempty"`
+	Issued    *enroll.Issued  `json:"issued,omitempty"`
+}
+
+func (j Journal) path(card uint32) string {
+	return filepath.Join(j.Dir, fmt.Sprintf("card-%d.json", card))
+}
+
+// load reads the card's entry; a new one where there is none, or where it is
+// of another CA or can't be read: then a key that it told of is taken for a
+// stranger's, and kept.
+func (j Journal) load(ca string, card uint32) (*entry, error) {
+	fresh := &entry{Version: entryVersion, CA: ca, Card: card, Started: time.Now().UTC()}
+	f, err := os.Open(j.path(card))
+	if errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what is pending: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() > maxEntry {
+		return fresh, err
+	}
+	var e entry
+	if json.NewDecoder(f).Decode(&e) != nil || e.Version != entryVersion || e.Card != card || e.CA != ca {
+		return fresh, nil
+	}
+	return &e, nil
+}
+
+// save puts e on disk before it returns.
+func (j Journal) save(e *entry) error {
+	if err := os.MkdirAll(j.Dir, 0o700); err != nil {
+		return fmt.Errorf("writing what is pending: %w", err)
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("writing what is pending: %w", err)
+	}
+	return atomicfile.Write(j.path(e.Card), data, 0o600)
+}
+
+// done forgets the card's entry.
+func (j Journal) done(card uint32) error {
+	err := os.Remove(j.path(card))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Forget drops what is pending for a card: it was reset.
+func (j Journal) Forget(card uint32) error { return j.done(card) }

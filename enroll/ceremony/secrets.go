@@ -1,0 +1,80 @@
+package ceremony
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// What a card leaves the factory with (Yubico, "PIV application: default values").
+const (
+	factoryPIN = "123456"
+	factoryPUK = "12345678"
+)
+
+// CheckPIN refuses a new PIN that is too short, too long or too easy:
+// *[SecretError]. SP 800-73-4, Part 2, Section 2.4.3 wants 6 to 8 characters.
+func CheckPIN(pin string) error { return checkSecret("PIN", pin) }
+
+// CheckPUK is CheckPIN for a PUK, which must not be the PIN either.
+func CheckPUK(puk, pin string) error {
+	if err := checkSecret("PUK", puk); err != nil {
+		return err
+	}
+	if puk == pin {
+		return &SecretError{"PUK", "must not be the PIN: whoever saw the one would have the other"}
+	}
+	return nil
+}
+
+func checkSecret(what, s string) error {
+	if len(s) < 6 || len(s) > 8 {
+		return &SecretError{what, "must have 6 to 8 characters"}
+	}
+	for _, c := range []byte(s) {
+		if c < 0x21 || c > 0x7e {
+			return &SecretError{what, "must be digits, or letters without accents, no spaces"}
+		}
+	}
+	if trivial(s) {
+		return &SecretError{what, "is among the first that anyone would try"}
+	}
+	return nil
+}
+
+// trivial is one character again and again, or characters that follow one
+// another up or down, the factory's secrets among them, or two or three that repeat.
+func trivial(s string) bool {
+	for _, step := range []int{0, 1, -1} {
+		run := true
+		for i := 1; i < len(s); i++ {
+			run = run && int(s[i])-int(s[i-1]) == step
+		}
+		if run {
+			return true
+		}
+	}
+	for n := 2; n <= 3; n++ {
+		if strings.Repeat(s[:n], 4)[:len(s)] == s {
+			return true
+		}
+	}
+	return strings.HasPrefix("1234567890", s) || strings.HasPrefix("0987654321", s)
+}
+
+// askNew asks until the answer passes the check.
+func askNew(ctx context.Context, ask func(context.Context, error) (string, error), check func(string) error) (string, error) {
+	var refused error
+	for {
+		s, err := ask(ctx, refused)
+		if err != nil {
+			return "", err
+		}
+		if refused = check(s); refused == nil {
+			return s, nil
+		}
+		if !errors.As(refused, new(*SecretError)) {
+			return "", refused
+		}
+	}
+}

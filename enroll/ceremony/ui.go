@@ -1,0 +1,53 @@
+package ceremony
+
+import (
+	"context"
+	"crypto/x509"
+
+	"signet/piv"
+)
+
+// A Step is a stage of the work, for progress.
+type Step string
+
+// The steps, in their order. A resumed run leaves some out.
+const (
+	StepPlan     Step = "asking the CA which key it wants"
+	StepUnlock   Step = "unlocking the card"
+	StepSecure   Step = "replacing the factory's PIN, PUK and management key"
+	StepGenerate Step = "generating a key on the card"
+	StepAttest   Step = "having the card attest the key"
+	StepSign     Step = "signing the request on the card"
+	StepSubmit   Step = "handing the request in"
+	StepImport   Step = "writing the certificate to the card"
+	StepProve    Step = "proving that card and certificate belong together"
+)
+
+// A UI is the person at the card. Its methods are called one at a time; what a
+// question fails with ends the ceremony.
+type UI interface {
+	// Step says what begins now.
+	Step(s Step)
+	// Note tells something that the person should know.
+	Note(text string)
+	// Touch is called right before the card waits for a touch.
+	Touch()
+	// PIN asks for the PIN in force. refused is why the one given before was
+	// not taken, nil at first: who has no other returns it.
+	PIN(ctx context.Context, tries int, refused error) (string, error)
+	// NewPIN and NewPUK ask for what replaces the factory's; the ceremony
+	// checks them. refused is as for PIN.
+	NewPIN(ctx context.Context, refused error) (string, error)
+	NewPUK(ctx context.Context, refused error) (string, error)
+	// Replace asks whether what the slot holds may be destroyed, after it was
+	// decided by [Config.Force] that it may be asked. nil is yes.
+	Replace(ctx context.Context, o Occupied) error
+}
+
+// Occupied is a slot that holds something.
+type Occupied struct {
+	Card        piv.Info
+	Slot        piv.Slot
+	Certificate *x509.Certificate // nil for a key alone, or one that can't be read
+	Key         bool              // whether there is a key
+}
