@@ -18,6 +18,9 @@ const (
 	vpcdATR   = 4
 
 	vpcdRetry = 250 * time.Millisecond
+	// pcscd looks at its readers every 0.4 s: a card that is back sooner was
+	// never away, and is then taken for a broken one.
+	vpcdAbsence = time.Second
 )
 
 // ServeVPCD keeps a card in the virtual reader that a pcscd with vpcd offers
@@ -40,6 +43,7 @@ func ServeVPCD(ctx context.Context, addr string, card *Card) error {
 			continue
 		}
 		serveVPCD(ctx, conn, card)
+		pauseFor(ctx, vpcdAbsence)
 	}
 	return nil
 }
