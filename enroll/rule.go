@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"signet/piv"
 )
 
 // A RefusedError is a request that a rule refused. Rule is from [Rules];
@@ -23,8 +25,9 @@ type Rule struct {
 	Hint string // what to do next
 }
 
-// rules are all rules of this package. Those of package ca about keys ("key.…")
-// and of package piv about attestations ("attestation.…") join them as they are.
+// rules are all rules of this package and, with their hints, those by which
+// package piv refuses attestations. Package ca has rules of its own about keys
+// and CSRs, which docs/api.md lists too.
 var rules = []Rule{
 	{"account.disabled", "ask an administrator to enable the account"},
 	{"profile.denied", "ask an administrator for the profile, or name one that the account has"},
@@ -54,6 +57,11 @@ var rules = []Rule{
 	{"key.taken", "generate a new key: this one belongs to another account"},
 
 	{"attestation.missing", "have the card generate the key, and put its attestation into the CSR"},
+	{piv.RuleForm, "send the attestation as the card gives it: the slot's certificate and that of f9"},
+	{piv.RuleSignature, "send the slot's certificate and that of f9 of one and the same card"},
+	{piv.RuleDates, "check the clocks of card issuer, client and server"},
+	{piv.RuleRoot, "use a genuine YubiKey, or ask an administrator to trust the maker's root"},
+	{piv.RuleIssuer, "use a genuine YubiKey, or ask an administrator to trust the maker's root"},
 	{"attestation.key", "send the attestation of the slot that signed the CSR"},
 	{"attestation.slot", "generate the key in the slot that the profile names"},
 	{"attestation.pin-policy", "generate the key with the PIN policy that the profile names"},
@@ -65,7 +73,7 @@ var rules = []Rule{
 	{"attestation.card", "use a card that the profile lists"},
 }
 
-// Rules lists the rules of this package.
+// Rules lists the rules of this package and those of piv.
 func Rules() []Rule { return slices.Clone(rules) }
 
 // refuse makes the error of the rule named.
