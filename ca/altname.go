@@ -127,12 +127,13 @@ func hostName(host string) (altName, error) {
 	return altName{"dns", ascii}, nil
 }
 
-// isDNSName holds s to RFC 1034, Section 3.5, the first label "*" let pass.
+// isDNSName holds s to RFC 1034, Section 3.5: no wildcard, which no server of
+// ours needs.
 func isDNSName(s string) bool {
 	if len(s) == 0 || len(s) > 253 {
 		return false
 	}
-	for _, label := range strings.Split(strings.TrimPrefix(s, "*."), ".") {
+	for _, label := range strings.Split(s, ".") {
 		bad := strings.ContainsFunc(label, func(r rune) bool {
 			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
 		})
