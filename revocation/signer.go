@@ -79,3 +79,11 @@ func (r *Responder) validSigner(now time.Time) *ocsp.Signer {
 func usable(s ocsp.Signer, issuer *x509.Certificate) bool {
 	return s.Certificate != nil && s.Key != nil && s.Certificate.CheckSignatureFrom(issuer) == nil
 }
+
+// Check fails where there is no valid signer to answer with.
+func (r *Responder) Check() error {
+	if r.validSigner(r.now()) == nil {
+		return errors.New("there is no valid OCSP signer")
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"signet/internal/exit"
+	"signet/revocation/crl"
+)
+
+// Why the file was not changed. Errors of [Fetch] wrap one of these, or one of
+// those that package crl has: crl.ErrMalformed, crl.ErrNotComplete,
+// crl.ErrSignature, crl.ErrExpired, crl.ErrNotYet.
+var (
+	ErrUnreachable = errors.New("the CRL can't be fetched")
+	ErrTooBig      = errors.New("the CRL is bigger than allowed")
+	ErrOlder       = errors.New("the CRL is older than the one in place")
+	ErrConflict    = errors.New("the CRL has the number of the one in place and says something else")
+	ErrMissing     = errors.New("a level has no CRL")
+	ErrWrite       = errors.New("the file can't be written")
+	// ErrCommand is for a command that failed after the file was changed.
+	ErrCommand = errors.New("the CRL is in place, but the command failed")
+)
+
+// hints say what to do next, and with which exit code a command ends.
+var hints = []struct {
+	err  error
+	code int
+	hint string
+}{
+	{ErrUnreachable, exit.Unreachable, "Check the URL and that the CA's plain HTTP listener can be reached from here."},
+	{ErrTooBig, exit.Failed, "Raise the size limit if the CA has revoked that many certificates; else something other than the CA has answered."},
+	{ErrOlder, exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
+	{ErrConflict, exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
+	{ErrMissing, exit.Failed, "Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
+	{ErrWrite, exit.Failed, "Check the folder's permissions and that its disk is not full."},
+	{ErrCommand, exit.Failed, "Repair the command; it is run again at the next fetch."},
+	{crl.ErrMalformed, exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},
+	{crl.ErrNotComplete, exit.Failed, "Only complete CRLs can be used here: choose a URL that gives one."},
+	{crl.ErrSignature, exit.Denied, "Check that the chain file holds the certificates of the CA that the URL belongs to."},
+	{crl.ErrExpired, exit.Failed, "The CA must publish a newer one; until then, servers that check it refuse everyone. Check this host's clock too."},
+	{crl.ErrNotYet, exit.Failed, "Check this host's clock."},
+}
+
+// withHint makes err one that a person can act on, and says how long what is in
+// place will do.
+func (f *fetch) withHint(err error) error {
+	for _, h := range hints {
+		if !errors.Is(err, h.err) {
+			continue
+		}
+		hint := h.hint
+		if until := f.inPlace.until(); !until.IsZero() && !errors.Is(err, ErrCommand) {
+			hint += fmt.Sprintf(" The file in place was left as it is; it is good until %s.", until.Format(time.RFC3339))
+		}
+		return exit.With(h.code, err, hint)
+	}
+	return err
+}

@@ -1,0 +1,112 @@
+package ocsp
+
+import (
+	"crypto"
+	"encoding/hex"
+	"math/big"
+	"os"
+	"testing"
+	"time"
+
+	"signet/ca/catest"
+)
+
+// recorded are requests that OpenSSL made: see testdata/README.md.
+var recorded = map[string]Request{
+	"two-certificates-nonce.der": {CertIDs: make([]CertID, 2), Nonce: make([]byte, 16)},
+	"sha256.der":                 {CertIDs: make([]CertID, 1)},
+	"signed.der":                 {CertIDs: make([]CertID, 1), Nonce: make([]byte, 16)},
+}
+
+func readRecorded(t testing.TB, name string) []byte {
+	t.Helper()
+	der, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func TestRequestsOfOpenSSL(t *testing.T) {
+	for name, want := range recorded {
+		got, err := ParseRequest(readRecorded(t, name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(got.CertIDs) != len(want.CertIDs) || len(got.Nonce) != len(want.Nonce) || got.CertIDs[0].Hash == 0 {
+			t.Errorf("%s: read as %+v", name, got)
+		}
+	}
+}
+
+func FuzzRequest(f *testing.F) {
+	for name := range recorded {
+		f.Add(readRecorded(f, name))
+	}
+	h := catest.New(f)
+	var ids []CertID
+	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
+		id, err := NewCertID(h.Intermediate, big.NewInt(1<<40), hash)
+		if err != nil {
+			f.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	for _, nonce := range [][]byte{nil, {1}, make([]byte, 32), make([]byte, 33)} {
+		der, err := (&Request{CertIDs: ids, Nonce: nonce}).Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(der)
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		r, err := ParseRequest(der)
+		if err != nil {
+			return
+		}
+		if n := len(r.CertIDs); n < 1 || n > MaxCertIDs || len(r.Nonce) > MaxNonce {
+			t.Fatalf("%d CertIDs and a nonce of %d octets were let pass", n, len(r.Nonce))
+		}
+		again, err := r.Marshal()
+		if err != nil {
+			t.Fatalf("what was read can't be written: %v", err)
+		}
+		second, err := ParseRequest(again)
+		if err != nil || len(second.CertIDs) != len(r.CertIDs) {
+			t.Fatalf("what was written can't be read: %v\n%s", err, hex.EncodeToString(again))
+		}
+	})
+}
+
+func FuzzResponse(f *testing.F) {
+	h := catest.New(f)
+	id, err := NewCertID(h.Intermediate, big.NewInt(7), crypto.SHA1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	now := time.Now()
+	for _, status := range []Status{Good, Revoked, Unknown} {
+		der, err := Create(Template{ProducedAt: now, Nonce: []byte{1, 2}, Singles: []Single{
+			{ID: id, Status: status, RevokedAt: now, Reason: 1, ThisUpdate: now, NextUpdate: now},
+		}}, Signer{Certificate: h.Intermediate, Key: h.IntermediateKey})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(der)
+	}
+	f.Add(ErrorResponse(TryLater))
+	cert, err := h.Issue(f, "alice", catest.Key(f), now).X509()
+	if err != nil {
+		f.Fatal(err)
+	}
+	q, err := NewQuery(cert, h.Intermediate)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		if s, err := q.Verify(der, now); err == nil {
+			t.Fatalf("an answer to a nonce that was never sent is believed: %+v", s)
+		}
+	})
+}
