@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"signet/ca"
@@ -31,8 +30,10 @@ type Config struct {
 	// SelfRevocation serves POST /api/v1/certificates/{serial}/revocation; nil
 	// leaves it to API.
 	SelfRevocation http.Handler
-	// Public serves CRLs, OCSP and CA certificates, on both listeners.
-	Public http.Handler
+	// Public makes the handler of CRLs, OCSP and CA certificates, on both
+	// listeners, which leaves all else to next. It stands before the muxes, since
+	// those redirect paths with "//", which OCSP by GET may have.
+	Public func(next http.Handler) http.Handler
 	// Checks are what /readyz asks.
 	Checks []Check
 	// Logger gets one line for each request; nil discards them.
@@ -72,8 +73,8 @@ func New(c Config) (*Site, error) {
 	}
 	ready := &readiness{checks: c.Checks, now: c.Now, logger: c.Logger}
 	return &Site{
-		HTTPS: wrap(c.Logger, "https", secure(ocspFirst(c.Public, httpsMux(c, pages, ready)))),
-		HTTP:  wrap(c.Logger, "http", plain(ocspFirst(c.Public, httpMux(c, pages, ready)))),
+		HTTPS: wrap(c.Logger, "https", secure(c.Public(httpsMux(c, pages, ready)))),
+		HTTP:  wrap(c.Logger, "http", plain(c.Public(httpMux(pages, ready)))),
 	}, nil
 }
 
@@ -82,7 +83,7 @@ func New(c Config) (*Site, error) {
 // requests that browsers mark as such; other programs don't mark theirs).
 func httpsMux(c Config, p *pages, ready *readiness) *http.ServeMux {
 	guard := http.NewCrossOriginProtection()
-	mux := httpMux(c, p, ready)
+	mux := httpMux(p, ready)
 	mux.Handle("/api/v1/", guard.Handler(c.API))
 	if c.SelfRevocation != nil {
 		mux.Handle("POST /api/v1/certificates/{serial}/revocation", guard.Handler(c.SelfRevocation))
@@ -92,32 +93,13 @@ func httpsMux(c Config, p *pages, ready *readiness) *http.ServeMux {
 	return mux
 }
 
-func httpMux(c Config, p *pages, ready *readiness) *http.ServeMux {
+func httpMux(p *pages, ready *readiness) *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, path := range publicPaths {
-		mux.Handle(path, c.Public)
-	}
 	mux.HandleFunc("GET /health", health)
 	mux.Handle("GET /readyz", ready)
 	mux.HandleFunc("/", p.notFound)
 	return mux
 }
-
-// ocspFirst keeps OCSP by GET away from the mux. RFC 6960, Appendix A.1: the
-// request's base64 is part of the path, and clients that don't escape it send
-// "//" there, which a mux would redirect.
-func ocspFirst(public, rest http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/ocsp/") {
-			public.ServeHTTP(w, r)
-			return
-		}
-		rest.ServeHTTP(w, r)
-	})
-}
-
-// publicPaths are those that Config.Public serves.
-var publicPaths = []string{"/crl/", "/ca/", "/roots.pem", "/ocsp"}
 
 // links are the addresses on the index page. They are relative: a browser that
 // has come by https stays there, and HSTS could not send it to a closed port.

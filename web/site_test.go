@@ -51,13 +51,26 @@ func say(text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", text, r.URL.Path) })
 }
 
+// public stands for package revocation's handler.
+func public(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range []string{"/crl/", "/ca/", "/roots.pem", "/ocsp"} {
+			if strings.HasPrefix(r.URL.Path, p) {
+				say("public").ServeHTTP(w, r)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func newSite(t *testing.T, change func(*Config)) (*Site, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	c := Config{
 		Organisation: `Ada & <Sons>`, URL: "https://ca.example:8443",
 		Root: root(t, "Root"), Intermediate: root(t, "Intermediate"),
-		API: say("api"), SelfRevocation: say("revoke"), Public: say("public"),
+		API: say("api"), SelfRevocation: say("revoke"), Public: public,
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	}
 	if change != nil {
@@ -232,7 +245,7 @@ func TestReadyz(t *testing.T) {
 }
 
 func TestNewRefusesHalfASite(t *testing.T) {
-	for _, c := range []Config{{}, {API: say(""), Public: say("")}} {
+	for _, c := range []Config{{}, {API: say(""), Public: public}} {
 		if _, err := New(c); err == nil {
 			t.Errorf("New(%+v) made a site", c)
 		}

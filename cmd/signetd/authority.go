@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"signet/ca"
+	"signet/enroll"
+	"signet/internal/audit"
+	"signet/piv"
+	"signet/revocation"
+	"signet/revocation/ocsp"
+	"signet/store"
+	"signet/web"
+)
+
+// An authority is all that one reading of the configuration makes: the packages,
+// wired. A reload makes another one on the same store and keys.
+type authority struct {
+	conf     *Config
+	enroller *enroll.Enroller
+	revoking *revocation.Service
+	operator *operator
+	site     *web.Site
+	// operatorHandler is the operator's.
+	operatorHandler http.Handler
+}
+
+// parts are what outlives a reload.
+type parts struct {
+	store   store.Store
+	issuer  *ca.Issuer
+	serials *ca.SerialSource
+	ocsp    ocsp.Signer
+	logger  *slog.Logger
+}
+
+func newAuthority(conf *Config, p parts) (*authority, error) {
+	a := &authority{conf: conf}
+	urls := ca.URLsAt(conf.URLs.HTTP, p.issuer.ID())
+	var err error
+	a.enroller, err = enroll.New(enroll.Config{
+		Store: p.store, Issuer: p.issuer, Serials: p.serials, Profiles: conf.profiles,
+		Roots: piv.NewRoots(conf.attestationRoots...), URLs: urls, Logger: p.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.revoking, err = revocation.New(revocation.Config{
+		Store: p.store, Issuer: p.issuer, CRLDir: conf.DataDir, RootCRL: conf.path(conf.Root.CRL),
+		CRLLifetime: time.Duration(conf.CRL.Lifetime), CRLOverlap: time.Duration(conf.CRL.Overlap),
+		OCSPLifetime: time.Duration(conf.OCSP.Lifetime), OCSPSigner: p.ocsp,
+		IssueResponder: p.responderIssuer(time.Duration(conf.OCSP.SignerLifetime)), Logger: p.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.operator = &operator{
+		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
+		issuer: p.issuer.ID(), profiles: conf.profiles,
+		url: conf.URLs.HTTPS, fingerprint: enroll.Fingerprint(p.issuer.Root()),
+	}
+	a.operatorHandler = a.operator.Handler()
+	a.site, err = web.New(web.Config{
+		Organisation: conf.Organisation, URL: conf.URLs.HTTPS,
+		Root: p.issuer.Root(), Intermediate: p.issuer.Certificate(),
+		API: a.enroller.Handler(), SelfRevocation: a.revoking.SelfHandler(a.enroller.AuthenticateSelf),
+		Public: a.revoking.Handler, Checks: a.checks(p), Logger: p.logger,
+	})
+	return a, err
+}
+
+// checks are what /readyz asks.
+func (a *authority) checks(p parts) []web.Check {
+	root := ca.IssuerID(p.issuer.Root())
+	return []web.Check{
+		{Name: "store", Check: p.store.Ping},
+		{Name: "crl", Check: func(context.Context) error { return currentList(a.revoking.Publisher, p.issuer.ID()) }},
+		{Name: "root-crl", Check: func(context.Context) error { return currentList(a.revoking.Publisher, root) }},
+		{Name: "ocsp", Check: func(context.Context) error { return a.revoking.Responder.Check() }},
+	}
+}
+
+func currentList(p *revocation.Publisher, issuer string) error {
+	l := p.Current(issuer)
+	switch {
+	case l == nil:
+		return errors.New("there is none")
+	case !time.Now().Before(l.NextUpdate):
+		return fmt.Errorf("ran out at %s", l.NextUpdate.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// responderIssuer issues the certificates of OCSP signers, and keeps them.
+func (p parts) responderIssuer(lifetime time.Duration) func(context.Context, crypto.PublicKey) (*x509.Certificate, error) {
+	return func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error) {
+		return p.own(ctx, "ocsp-signer.issue", func(serial ca.Serial, now time.Time) (*ca.Certificate, error) {
+			return p.issuer.IssueResponder(ctx, serial, pub, lifetime, now)
+		})
+	}
+}
+
+// own issues one of the CA's own certificates: an audit line before and after
+// the signature, and the certificate in the store before it is used.
+func (p parts) own(ctx context.Context, action string, issue func(ca.Serial, time.Time) (*ca.Certificate, error)) (*x509.Certificate, error) {
+	serial, err := p.serials.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	e := audit.Event{Time: now.UTC(), Actor: audit.Server, Action: action, Object: serial.String()}
+	audit.Log(ctx, p.logger, "begin", e)
+	cert, err := issue(serial, now)
+	if err == nil {
+		err = p.store.RecordCertificate(ctx, *cert, e)
+	}
+	if err != nil {
+		audit.Log(ctx, p.logger, "failed", e)
+		return nil, err
+	}
+	audit.Log(ctx, p.logger, "end", e)
+	return cert.X509()
+}

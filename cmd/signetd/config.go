@@ -1,0 +1,145 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"signet/ca"
+	"signet/enroll"
+)
+
+// A Config is signetd.toml; the file's own comments document each setting. It
+// is made by [ParseConfig], which checks it whole.
+type Config struct {
+	Organisation string `toml:"organisation"`
+	DataDir      string `toml:"data_dir"`
+	Store        string `toml:"store"`
+	PasswordFile string `toml:"password_file"`
+
+	Listen struct {
+		HTTPS string `toml:"https"`
+		HTTP  string `toml:"http"`
+	} `toml:"listen"`
+	URLs struct {
+		HTTPS string `toml:"https"`
+		HTTP  string `toml:"http"`
+	} `toml:"urls"`
+	TLS struct {
+		Hosts       []string `toml:"hosts"`
+		Lifetime    duration `toml:"lifetime"`
+		Certificate string   `toml:"certificate"`
+		Key         string   `toml:"key"`
+	} `toml:"tls"`
+	Root struct {
+		Certificate string `toml:"certificate"`
+		CRL         string `toml:"crl"`
+	} `toml:"root"`
+	Intermediate struct {
+		Certificate string `toml:"certificate"`
+		Key         string `toml:"key"`
+	} `toml:"intermediate"`
+	CRL struct {
+		Lifetime duration `toml:"lifetime"`
+		Overlap  duration `toml:"overlap"`
+	} `toml:"crl"`
+	OCSP struct {
+		Lifetime       duration `toml:"lifetime"`
+		SignerLifetime duration `toml:"signer_lifetime"`
+	} `toml:"ocsp"`
+	Log struct {
+		Format string `toml:"format"`
+		Level  string `toml:"level"`
+	} `toml:"log"`
+	Attestation struct {
+		Roots []string `toml:"roots"`
+	} `toml:"attestation"`
+	Profiles map[string]ProfileConfig `toml:"profiles"`
+
+	// What the check made of it.
+	profiles         map[string]*enroll.Profile
+	attestationRoots []*x509.Certificate
+}
+
+// A ProfileConfig is [profiles.NAME] with its key plan.
+type ProfileConfig struct {
+	ca.ProfileConfig
+	Key enroll.PlanConfig `toml:"key"`
+}
+
+// defaultConfig is what holds where the file says nothing.
+func defaultConfig() *Config {
+	c := &Config{Organisation: "Signet", Store: "signet.db"}
+	c.Listen.HTTPS, c.Listen.HTTP = ":8443", ":8080"
+	c.TLS.Lifetime = duration(90 * day)
+	c.Root.Certificate, c.Root.CRL = "root.crt", "root.crl"
+	c.Intermediate.Certificate, c.Intermediate.Key = "intermediate.crt", "intermediate.key"
+	c.CRL.Lifetime, c.CRL.Overlap = duration(72*time.Hour), duration(48*time.Hour)
+	c.OCSP.Lifetime, c.OCSP.SignerLifetime = duration(time.Hour), duration(7*day)
+	c.Log.Format, c.Log.Level = "text", "info"
+	return c
+}
+
+// path makes a setting's path absolute or relative to the working directory.
+func (c *Config) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(c.DataDir, p)
+}
+
+// key is the intermediate key's URI, its path made right where it is a file.
+func (c *Config) key() string {
+	if c.keyIsFile() {
+		return c.path(c.Intermediate.Key)
+	}
+	return c.Intermediate.Key
+}
+
+// keyIsFile reports whether the intermediate's key is a file, and not in a KMS.
+func (c *Config) keyIsFile() bool { return !strings.Contains(c.Intermediate.Key, ":") }
+
+// passwordFile is where the passphrase is; "-" is stdin, "" asks.
+func (c *Config) passwordFile() string {
+	if c.PasswordFile == "-" {
+		return "-"
+	}
+	return c.path(c.PasswordFile)
+}
+
+// socket is where a running server listens for the operator's commands.
+func (c *Config) socket() string { return c.path("signetd.sock") }
+
+const day = 24 * time.Hour
+
+// A duration is a length of time in the configuration and in flags: as
+// time.ParseDuration has it, or in days: "365d".
+type duration time.Duration
+
+// UnmarshalText reads what the type's comment says. A duration is positive.
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := parseDuration(string(text))
+	*d = duration(v)
+	return err
+}
+
+func (d duration) String() string { return time.Duration(d).String() }
+
+func parseDuration(s string) (time.Duration, error) {
+	var d time.Duration
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n <= 0 || n > 100*366 {
+			return 0, fmt.Errorf("%q is no duration: \"365d\" or \"12h\"", s)
+		}
+		return time.Duration(n) * day, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is no duration: \"365d\" or \"12h\"", s)
+	}
+	return d, nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"signet/ca"
+	"signet/internal/audit"
+	"signet/internal/problem"
+	"signet/revocation"
+)
+
+// certificate is a stored certificate as the operator sees it.
+type certificate struct {
+	ca.Certificate
+	// State is "valid", "not yet valid", "expired", "on hold" or "revoked".
+	State string `json:"state"`
+}
+
+func certificateOf(c ca.Certificate, now time.Time) certificate {
+	out := certificate{Certificate: c, State: "valid"}
+	switch {
+	case c.Revoked() && c.Revocation.Reason == ca.CertificateHold:
+		out.State = "on hold"
+	case c.Revoked():
+		out.State = "revoked"
+	case now.After(c.NotAfter):
+		out.State = "expired"
+	case now.Before(c.NotBefore):
+		out.State = "not yet valid"
+	}
+	return out
+}
+
+// certFilter is the input of cert.list; zero fields let all through.
+type certFilter struct {
+	Account       string    `json:"account,omitempty"`
+	Card          uint32    `json:"card,omitempty"`
+	ExpiresBefore time.Time `json:"expires_before,omitzero"`
+	Revoked       *bool     `json:"revoked,omitempty"`
+	// All lists the CA's own certificates too.
+	All bool `json:"all,omitempty"`
+}
+
+// listCertificates answers with one JSON object after the other: there may be
+// more certificates than fit into memory.
+func (o *operator) listCertificates(w http.ResponseWriter, r *http.Request) {
+	var in certFilter
+	if err := readOperation(w, r, &in); err != nil {
+		problem.Write(w, problemOf(err))
+		return
+	}
+	f := revocation.Filter{
+		Account: in.Account, CardSerial: in.Card, ExpiresBefore: in.ExpiresBefore, Revoked: in.Revoked, Leaf: !in.All,
+	}
+	w.Header().Set("Content-Type", "application/jsonl")
+	e, now, written := json.NewEncoder(w), time.Now(), false
+	var failed error
+	err := o.store.Certificates(r.Context(), f, func(c ca.Certificate) bool {
+		written = true
+		failed = e.Encode(certificateOf(c, now))
+		return failed == nil
+	})
+	switch err := errors.Join(err, failed); {
+	case err != nil && !written:
+		problem.Write(w, problemOf(err))
+	case err != nil:
+		panic(http.ErrAbortHandler) // half a list must not look like a whole one
+	}
+}
+
+// oneCert is the input of operations on one certificate.
+type oneCert struct {
+	// Serial is the serial number, or its first digits where no other
+	// certificate's begins with them.
+	Serial string `json:"serial"`
+	// Reason is cert.revoke's, as RFC 5280 spells it.
+	Reason string `json:"reason,omitempty"`
+}
+
+func (o *operator) showCertificate(ctx context.Context, in oneCert) (certificate, error) {
+	c, err := o.find(ctx, in.Serial)
+	return certificateOf(c, time.Now()), err
+}
+
+func (o *operator) revoke(ctx context.Context, in oneCert) (certificate, error) {
+	reason, err := ca.ParseReason(in.Reason)
+	if err != nil {
+		return certificate{}, &badInput{err}
+	}
+	if reason == ca.CertificateHold {
+		return o.hold(ctx, in)
+	}
+	return o.change(ctx, in, func(serial ca.Serial) (ca.Certificate, error) {
+		return o.revoker.Revoke(ctx, serial, reason, audit.Operator)
+	})
+}
+
+func (o *operator) hold(ctx context.Context, in oneCert) (certificate, error) {
+	return o.change(ctx, in, func(serial ca.Serial) (ca.Certificate, error) {
+		return o.revoker.Hold(ctx, serial, audit.Operator)
+	})
+}
+
+func (o *operator) release(ctx context.Context, in oneCert) (certificate, error) {
+	return o.change(ctx, in, func(serial ca.Serial) (ca.Certificate, error) {
+		return o.revoker.Release(ctx, serial, audit.Operator)
+	})
+}
+
+// change does what do does to a certificate of the issuer that serves: others
+// (the intermediate's own, which the root signed) are revoked where their
+// issuer's key is.
+func (o *operator) change(ctx context.Context, in oneCert, do func(ca.Serial) (ca.Certificate, error)) (certificate, error) {
+	c, err := o.find(ctx, in.Serial)
+	if err != nil {
+		return certificate{}, err
+	}
+	if c.Issuer != o.issuer {
+		return certificate{}, badInputf("%s was issued by another issuer, %s", c.Serial, c.Issuer)
+	}
+	c, err = do(c.Serial)
+	return certificateOf(c, time.Now()), err
+}
+
+// minPrefix is the fewest digits that may stand for a serial number.
+const minPrefix = 4
+
+// find returns the certificate whose serial number is or begins with digits.
+func (o *operator) find(ctx context.Context, digits string) (ca.Certificate, error) {
+	digits = strings.ToLower(strings.ReplaceAll(digits, ":", ""))
+	if serial, err := ca.ParseSerial(digits); err == nil {
+		if c, err := o.store.Certificate(ctx, o.issuer, serial); !errors.Is(err, revocation.ErrNotFound) {
+			return c, err
+		}
+	}
+	if len(digits) < minPrefix || strings.Trim(digits, "0123456789abcdef") != "" {
+		return ca.Certificate{}, badInputf("%q is no serial number: give its hexadecimal digits, the first %d at least", digits, minPrefix)
+	}
+	var found []ca.Certificate
+	err := o.store.Certificates(ctx, revocation.Filter{}, func(c ca.Certificate) bool {
+		if strings.HasPrefix(c.Serial.String(), digits) {
+			found = append(found, c)
+		}
+		return len(found) < 2
+	})
+	switch {
+	case err != nil:
+		return ca.Certificate{}, err
+	case len(found) == 0:
+		return ca.Certificate{}, revocation.ErrNotFound
+	case len(found) > 1:
+		return ca.Certificate{}, badInputf("more than one serial number begins with %s: give more digits", digits)
+	}
+	return found[0], nil
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/urfave/cli/v2"
+)
+
+// timeFormat is how people are shown a time.
+const timeFormat = "2006-01-02 15:04 MST"
+
+// operate does one operator's operation, wherever the server is.
+func operate(c *cli.Context, operation string, in, out any) error {
+	client, err := dialOperator(c)
+	if err != nil {
+		return err
+	}
+	defer client.close()
+	return client.call(c.Context, operation, in, out)
+}
+
+// report prints a command's result on stdout, as JSON where --json says so.
+func report(c *cli.Context, result any, print func(io.Writer)) error {
+	if !c.Bool("json") {
+		print(c.App.Writer)
+		return nil
+	}
+	e := json.NewEncoder(c.App.Writer)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(result)
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/ca"
+	"signet/internal/command"
+	"signet/internal/exit"
+	"signet/store/bolt"
+)
+
+func serveCommand() *cli.Command {
+	return &cli.Command{
+		Name: "serve", Usage: "run the CA",
+		Description: "SIGTERM or SIGINT ends it once the requests under way are answered; a second one ends it\n" +
+			"at once. SIGHUP makes it read its configuration again.",
+		Flags: append(placeFlags(), passwordFileFlag(),
+			&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the listener for people and enrollment", EnvVars: []string{"SIGNET_HTTPS"}},
+			&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the listener for CRLs and OCSP", EnvVars: []string{"SIGNET_HTTP"}},
+			&cli.StringFlag{Name: "log-format", Usage: "text or json", EnvVars: []string{"SIGNET_LOG_FORMAT"}},
+			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", EnvVars: []string{"SIGNET_LOG_LEVEL"}},
+			&cli.StringFlag{Name: "ready-file", Usage: "write the listeners' addresses as JSON to `FILE` when the server is ready", EnvVars: []string{"SIGNET_READY_FILE"}}),
+		Action: serveAction,
+	}
+}
+
+func serveAction(c *cli.Context) error {
+	if _, err := command.Args(c); err != nil {
+		return err
+	}
+	conf, err := config(c)
+	if err != nil {
+		return err
+	}
+	boundMemory()
+	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
+	// The first signal asks, the second is the system's own: it ends the process.
+	context.AfterFunc(ctx, stop)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	s, err := openServer(ctx, conf)
+	if err != nil {
+		return err
+	}
+	s.load = func() (*Config, error) { return config(c) }
+	s.readyFile = c.String("ready-file")
+	return errors.Join(s.run(ctx, hup), s.store.Close())
+}
+
+// openServer opens the store, then the keys: a second server on the same store
+// is told so before it is asked for a passphrase.
+func openServer(ctx context.Context, conf *Config) (_ *server, err error) {
+	s := &server{conf: conf, level: &slog.LevelVar{}}
+	s.parts.logger = newLogger(conf, s.level)
+	if !exists(conf.path(conf.Intermediate.Certificate)) {
+		return nil, exit.With(exit.NotFound, fmt.Errorf("there is no CA in %s", conf.DataDir),
+			"Make one with \"signetd init --dir "+quoted(conf.DataDir)+"\".")
+	}
+	st, err := bolt.Open(conf.path(conf.Store), &bolt.Options{Logger: s.logger})
+	if isLocked(err) {
+		return nil, exit.With(exit.Failed, err, "One store is one server's: stop that one, or give this one a folder of its own with --dir.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, st.Close())
+		}
+	}()
+	s.parts.store = st
+	keys, err := openKeys(ctx, conf)
+	if err != nil {
+		return nil, err
+	}
+	s.parts.issuer, s.parts.ocsp = keys.issuer, keys.ocsp
+	s.parts.serials = ca.NewSerialSource(st)
+	s.certificate = &serverCertificate{parts: s.parts, key: keys.server}
+	return s, nil
+}
+
+// newLogger writes to stderr, in the configured form.
+func newLogger(conf *Config, level *slog.LevelVar) *slog.Logger {
+	setLevel(conf, level)
+	options := &slog.HandlerOptions{Level: level}
+	if conf.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func setLevel(conf *Config, level *slog.LevelVar) {
+	if l, err := parseLevel(conf.Log.Level); err == nil { // it was checked with the rest
+		level.Set(l)
+	}
+}
+
+// memoryGoal is how much memory the Go runtime works to stay within, in octets:
+// with it, the whole process stays below 40 MiB under 32 busy clients. It is
+// no bound: where there is more to hold, the collector just works harder.
+const memoryGoal = 24 << 20
+
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal)
+	}
+}

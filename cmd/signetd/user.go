@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/enroll"
+	"signet/internal/command"
+)
+
+func userCommand() *cli.Command {
+	return command.Group("user", "people who may log in",
+		userAdd(), userList(),
+		userOne("show", "show an account", "user.show"),
+		userPasswd(),
+		userOne("disable", "keep an account from logging in; its certificates stay as they are", "user.disable"),
+		userOne("enable", "let a disabled account log in again", "user.enable"),
+		userOne("remove", "delete an account and its codes; its certificates stay as they are", "user.remove"))
+}
+
+// reportFlags are those of every operator's command.
+func reportFlags(more ...cli.Flag) []cli.Flag {
+	return append(append(placeFlags(), command.JSON()), more...)
+}
+
+func userPasswordFlag() cli.Flag {
+	return &cli.StringFlag{Name: "password-file", Usage: "read the account's password from `FILE`, or from stdin if it is -"}
+}
+
+func userAdd() *cli.Command {
+	return &cli.Command{
+		Name: "add", Usage: "make an account", ArgsUsage: "NAME",
+		Flags: reportFlags(
+			&cli.StringFlag{Name: "full-name", Usage: "the person's `NAME` (default: the account's)"},
+			&cli.StringFlag{Name: "email", Usage: "the person's `ADDRESS`"},
+			&cli.StringSliceFlag{Name: "role", Usage: "user, officer, admin or auditor; may be given more than once (default: user)"},
+			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` that the account may enroll for; may be given more than once (default: user)"},
+			userPasswordFlag(),
+			&cli.BoolFlag{Name: "no-password", Usage: "the account enrolls by one-time code alone"}),
+		Action: func(c *cli.Context) error {
+			args, err := command.Args(c, "NAME")
+			if err != nil {
+				return err
+			}
+			in := newUser{
+				Name: args[0], FullName: c.String("full-name"), Email: c.String("email"), Profiles: c.StringSlice("profile"),
+			}
+			for _, r := range c.StringSlice("role") {
+				in.Roles = append(in.Roles, enroll.Role(r))
+			}
+			if in.Password, err = newPassword(c, in.Name); err != nil {
+				return err
+			}
+			return operateOnUser(c, "user.add", in)
+		},
+	}
+}
+
+func userPasswd() *cli.Command {
+	return &cli.Command{
+		Name: "passwd", Usage: "give an account a new password", ArgsUsage: "NAME",
+		Flags: reportFlags(userPasswordFlag(),
+			&cli.BoolFlag{Name: "no-password", Usage: "take its password away: it then enrolls by one-time code alone"}),
+		Action: func(c *cli.Context) error {
+			args, err := command.Args(c, "NAME")
+			if err != nil {
+				return err
+			}
+			in := named{Name: args[0]}
+			if in.Password, err = newPassword(c, in.Name); err != nil {
+				return err
+			}
+			return operateOnUser(c, "user.passwd", in)
+		},
+	}
+}
+
+// newPassword is the password that the flags or the terminal give an account.
+func newPassword(c *cli.Context, name string) (string, error) {
+	if c.Bool("no-password") {
+		if c.IsSet("password-file") {
+			return "", command.Usage(c, "--no-password and --password-file exclude each other")
+		}
+		return "", nil
+	}
+	password, err := secretSource{What: "password of " + name, File: c.String("password-file"), New: true}.read()
+	return string(password), err
+}
+
+// userOne makes a command that does one operation on one account.
+func userOne(name, usage, operation string) *cli.Command {
+	return &cli.Command{
+		Name: name, Usage: usage, ArgsUsage: "NAME", Flags: reportFlags(),
+		Action: func(c *cli.Context) error {
+			args, err := command.Args(c, "NAME")
+			if err != nil {
+				return err
+			}
+			return operateOnUser(c, operation, named{Name: args[0]})
+		},
+	}
+}
+
+func operateOnUser(c *cli.Context, operation string, in any) error {
+	var out user
+	if err := operate(c, operation, in, &out); err != nil {
+		return err
+	}
+	return report(c, out, func(w io.Writer) { out.print(w) })
+}
+
+func userList() *cli.Command {
+	return &cli.Command{
+		Name: "list", Usage: "list the accounts", Flags: reportFlags(),
+		Action: func(c *cli.Context) error {
+			if _, err := command.Args(c); err != nil {
+				return err
+			}
+			var all []user
+			if err := operate(c, "user.list", none{}, &all); err != nil {
+				return err
+			}
+			return report(c, all, func(w io.Writer) { printUsers(w, all) })
+		},
+	}
+}
+
+func printUsers(w io.Writer, all []user) {
+	const row = "%-20s %-24s %-28s %-16s %s\n"
+	fmt.Fprintf(w, row, "NAME", "FULL NAME", "E-MAIL", "ROLES", "STATE")
+	for _, u := range all {
+		fmt.Fprintf(w, row, u.Name, u.FullName, u.Email, join(u.Roles), u.state())
+	}
+}
+
+func (u user) state() string {
+	switch {
+	case u.Disabled:
+		return "disabled"
+	case !u.Password:
+		return "enabled, by code only"
+	}
+	return "enabled"
+}
+
+func (u user) print(w io.Writer) {
+	const row = "%-10s %s\n"
+	fmt.Fprintf(w, row, "Name", u.Name)
+	fmt.Fprintf(w, row, "Full name", u.FullName)
+	fmt.Fprintf(w, row, "E-mail", u.Email)
+	fmt.Fprintf(w, row, "Roles", join(u.Roles))
+	fmt.Fprintf(w, row, "Profiles", strings.Join(u.Profiles, ", "))
+	fmt.Fprintf(w, row, "State", u.state())
+	fmt.Fprintf(w, row, "Created", u.Created.Format(timeFormat))
+}
+
+func join(roles []enroll.Role) string {
+	out := make([]string, len(roles))
+	for i, r := range roles {
+		out[i] = string(r)
+	}
+	return strings.Join(out, ", ")
+}
