@@ -1,0 +1,100 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/enroll"
+	"signet/internal/exit"
+)
+
+// A connection is a CA that is trusted, and how to be known there.
+type connection struct {
+	authority
+	Root  *x509.Certificate
+	known *authorities
+}
+
+// connect finds the CA that the flags name and makes sure of it: by what is
+// remembered, or at first contact by the fingerprint.
+func connect(c *cli.Context) (*connection, error) {
+	known, err := loadAuthorities()
+	if err != nil {
+		return nil, err
+	}
+	url := c.String("ca")
+	if url != "" {
+		if url, err = canonical(url); err != nil {
+			return nil, err
+		}
+	}
+	fingerprint := c.String("fingerprint")
+	au, ok := known.find(url)
+	switch {
+	case ok && fingerprint != "":
+		err = au.sameFingerprint(fingerprint)
+	case !ok && url == "":
+		err = exit.With(exit.Usage, errors.New("no CA is named and none is known"), "Name it: --ca URL --fingerprint HEX.")
+	case !ok && fingerprint == "":
+		err = exit.With(exit.Usage, fmt.Errorf("the CA at %s is not known yet", url),
+			"Give the fingerprint of its root, which the administrator has: --fingerprint HEX.")
+	case !ok:
+		au, err = meet(c, url, fingerprint)
+	}
+	if err != nil {
+		return nil, err
+	}
+	root, err := au.root()
+	if err != nil {
+		return nil, err
+	}
+	return &connection{authority: au, Root: root, known: known}, known.use(au)
+}
+
+// meet makes first contact.
+func meet(c *cli.Context, url, fingerprint string) (authority, error) {
+	if _, err := enroll.ParseFingerprint(fingerprint); err != nil {
+		return authority{}, exit.With(exit.Usage, err, "The administrator has it from \"signetd init\".")
+	}
+	root, err := enroll.Trust(c.Context, url, fingerprint)
+	if err != nil {
+		return authority{}, err
+	}
+	fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", url, root.Subject)
+	return authority{URL: url, Fingerprint: enroll.Fingerprint(root),
+		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))}, nil
+}
+
+// client is the CA's API with credentials, or as the holder of cert.
+func (n *connection) client(creds enroll.Credentials, cert *tls.Certificate) *enroll.Client {
+	pool := x509.NewCertPool()
+	pool.AddCert(n.Root)
+	return &enroll.Client{BaseURL: n.URL, HTTP: enroll.NewHTTPClient(pool, cert), Credentials: creds}
+}
+
+// credentials are what the flags, files or the person say. The account's name is
+// remembered.
+func (n *connection) credentials(c *cli.Context) (enroll.Credentials, error) {
+	code, err := codeSecret(c)
+	if err != nil || code != "" {
+		return enroll.Credentials{Code: code}, err
+	}
+	user := c.String("user")
+	if user == "" {
+		if user, err = askLine(c, "Account", n.User); err != nil {
+			return enroll.Credentials{}, exit.With(exit.Usage, errors.New("neither an account nor a code is given"),
+				"Name one: --user NAME, or --code-file FILE.")
+		}
+	}
+	password, err := secret{flag: "password-file", env: "SIGNET_PASSWORD", what: "password of " + user}.read(c)
+	if err != nil {
+		return enroll.Credentials{}, err
+	}
+	n.User = user
+	return enroll.Credentials{Account: user, Password: password}, n.known.use(n.authority)
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/internal/command"
+	"signet/internal/exit"
+	"signet/piv"
+	"signet/revocation/agent"
+)
+
+func crlCommand() *cli.Command {
+	return command.Group("crl", "keep a server's CRL file up to date", crlFetchCommand())
+}
+
+func crlFetchCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "fetch",
+		Usage: "fetch the CRLs of every level into the file that nginx, Apache or HAProxy reads",
+		Description: "The file is replaced in one step, and only by CRLs that are signed, in force and no older\n" +
+			"than those in place; whatever fails leaves it as it was. Example:\n\n" +
+			"  signet crl fetch --url http://ca.example:8080/crl/bundle.pem --ca-file chain.pem \\\n" +
+			"    --out /etc/nginx/crl.pem --run \"systemctl reload nginx\" --every 30s",
+		Flags: flags(command.JSON(),
+			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA's CRL bundle, or of each level's CRL"},
+			&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
+			&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
+			&cli.StringFlag{Name: "run", Usage: "run `COMMAND` by sh when the file has changed"},
+			&cli.DurationFlag{Name: "every", Usage: "go on, and fetch again after each `INTERVAL`"}),
+		Action: runCRLFetch,
+	}
+}
+
+func runCRLFetch(c *cli.Context) error {
+	if _, err := command.Args(c); err != nil {
+		return err
+	}
+	for _, name := range []string{"url", "ca-file", "out"} {
+		if !c.IsSet(name) {
+			return command.Usage(c, "--%s is missing", name)
+		}
+	}
+	if every := c.Duration("every"); c.IsSet("every") && every < time.Second {
+		return command.Usage(c, "--every is a second at least")
+	}
+	cas, err := readCAs(c.String("ca-file"))
+	if err != nil {
+		return err
+	}
+	cfg := agent.Config{
+		URLs: c.StringSlice("url"), Path: c.String("out"), CAs: cas, Command: c.String("run"),
+		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)),
+	}
+	if !c.IsSet("every") {
+		return fetchOnce(c, cfg)
+	}
+	return fetchEvery(c, cfg)
+}
+
+func readCAs(name string) ([]*x509.Certificate, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, exit.With(exit.NotFound, fmt.Errorf("reading the CA certificates: %w", err), "It is the chain file that the server itself trusts.")
+	}
+	cas, err := piv.ReadPEM(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA certificates of %s: %w", name, err)
+	}
+	return cas, nil
+}
+
+func fetchOnce(c *cli.Context, cfg agent.Config) error {
+	result, err := agent.Fetch(c.Context, cfg)
+	if err != nil {
+		return err
+	}
+	return report(c, result, func() {
+		word := "unchanged"
+		if result.Changed {
+			word = "changed"
+		}
+		printf(c, "%s: %s, good until %s\n", cfg.Path, word, result.NextUpdate.UTC().Format(time.RFC3339))
+		for _, l := range result.Levels {
+			printf(c, "  %s: number %s, %d revoked\n", l.Issuer, l.Number, l.Entries)
+		}
+	})
+}
+
+// fetchEvery goes on until it is stopped: a fetch that failed is reported, and
+// made again at the next turn.
+func fetchEvery(c *cli.Context, cfg agent.Config) error {
+	tick := time.NewTicker(c.Duration("every"))
+	defer tick.Stop()
+	for {
+		if err := fetchOnce(c, cfg); err != nil && !errors.Is(err, context.Canceled) {
+			command.Report(c.App.ErrWriter, explain(err), c.Bool("json"), c.App.Name)
+		}
+		select {
+		case <-tick.C:
+		case <-c.Context.Done():
+			return nil
+		}
+	}
+}

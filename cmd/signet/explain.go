@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"signet/enroll"
+	"signet/enroll/ceremony"
+	"signet/internal/exit"
+	"signet/internal/problem"
+	"signet/piv"
+)
+
+// explain gives an error its exit code and says what to do next. One that has
+// them keeps them.
+func explain(err error) error {
+	if err == nil || errors.As(err, new(*exit.Error)) {
+		return err
+	}
+	for _, f := range []func(error) error{explainTyped, explainSentinel, explainProblem} {
+		if e := f(err); e != nil {
+			return e
+		}
+	}
+	return err
+}
+
+// causes are the sentinels of the packages below, in the order they are looked for.
+var causes = []struct {
+	cause error
+	code  int
+	hint  string
+}{
+	{piv.ErrNoSupport, exit.NoCard, "Use a build of signet with cgo for everything at a card; \"signet crl\" works with this one."},
+	{ceremony.ErrLastTry, exit.PINBlocked, "Set a new PIN by the PUK: signet card unblock. If the PUK is lost too, only \"signet card reset\" remains."},
+	{piv.ErrPINBlocked, exit.PINBlocked, "Set a new PIN by the PUK: signet card unblock. If the PUK is lost too, only \"signet card reset\" remains."},
+	{piv.ErrPUKBlocked, exit.PINBlocked, "Only \"signet card reset\" remains; it destroys all keys in the card's PIV application."},
+	{piv.ErrNoService, exit.NoCard, "Install and start pcscd: apt install pcscd && systemctl enable --now pcscd.socket"},
+	{piv.ErrRemoved, exit.NoCard, "Put the card in and run the command again: it goes on where it was."},
+	{piv.ErrNoCard, exit.NoCard, "Plug the YubiKey in; \"signet card list\" shows what is there."},
+	{piv.ErrInUse, exit.CardInUse, "End that program, or have it let go: for scdaemon, gpgconf --kill scdaemon."},
+	{piv.ErrNotTouched, exit.Failed, "Run the command again and touch the card while it blinks."},
+	{piv.ErrManagement, exit.Denied, "The management key is neither the factory's nor kept under the PIN. " +
+		"Set one that is: ykman piv access change-management-key --generate --protect"},
+	{ceremony.ErrNoCertificate, exit.NotFound, "Get a first one: signet enroll."},
+	{ceremony.ErrNotRenewable, exit.Failed, "Finish what was begun: signet enroll, with a password or a code."},
+	{enroll.ErrUntrusted, exit.Denied, "If the CA was set up anew, forget the old one: signet ca forget URL."},
+	{enroll.ErrFingerprint, exit.Denied, "Compare the URL and the fingerprint with what the administrator gave you, digit by digit."},
+	{enroll.ErrUnreachable, exit.Unreachable, "Check the URL and the network, and run the command again: it goes on where it was."},
+	{context.Canceled, exit.Failed, "Run the command again: it goes on where it was."},
+	{context.DeadlineExceeded, exit.Unreachable, "Run the command again: it goes on where it was."},
+	{piv.ErrUnsupported, exit.Denied, "Ask the CA's administrator which cards the profile is meant for."},
+}
+
+func explainSentinel(err error) error {
+	for _, c := range causes {
+		if errors.Is(err, c.cause) {
+			return exit.With(c.code, err, c.hint)
+		}
+	}
+	return nil
+}
+
+// explainTyped is for errors that carry what the hint needs.
+func explainTyped(err error) error {
+	var (
+		wrong    *piv.WrongPINError
+		several  *piv.SeveralError
+		occupied *ceremony.OccupiedError
+		secret   *ceremony.SecretError
+	)
+	switch {
+	case errors.Is(err, ceremony.ErrLastTry):
+		return nil
+	case errors.As(err, &wrong):
+		return exit.With(exit.WrongPIN, err, fmt.Sprintf("Check the %s; %d tries are left.", wrong.What, wrong.Tries))
+	case errors.As(err, &several):
+		return exit.With(exit.Usage, err, "Pick one with --serial: "+serials(several.Cards)+".")
+	case errors.As(err, &occupied):
+		return exit.With(exit.Denied, err, "It was kept. To replace it and its key: --force. To renew it: signet renew.")
+	case errors.As(err, &secret):
+		return exit.With(exit.Usage, err, "Choose another "+secret.What+".")
+	}
+	return nil
+}
+
+func serials(cards []piv.Info) string {
+	var all []string
+	for _, c := range cards {
+		if c.HeldBy == "" {
+			all = append(all, fmt.Sprint(c.Serial))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// explainProblem goes by the HTTP status of what the server refused.
+func explainProblem(err error) error {
+	var p *problem.Problem
+	if !errors.As(err, &p) {
+		return nil
+	}
+	code := exit.Failed
+	switch {
+	case p.Status == http.StatusNotFound:
+		code = exit.NotFound
+	case p.Status == http.StatusBadGateway, p.Status == http.StatusServiceUnavailable, p.Status == http.StatusGatewayTimeout:
+		code = exit.Unreachable
+	case p.Status >= 400 && p.Status < 500:
+		code = exit.Denied
+	}
+	return exit.With(code, err, p.Hint)
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/ca"
+	"signet/enroll/ceremony"
+	"signet/internal/command"
+	"signet/internal/exit"
+	"signet/piv"
+	"signet/revocation/ocsp"
+)
+
+func statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "status",
+		Usage: "show the certificate on a card, until when it holds, and whether the CA stands behind it",
+		Description: "Exits with 0 where the CA says that it holds, 3 where it is revoked, on hold, unknown to\n" +
+			"the CA or expired, 8 where the CA's OCSP responder can't be reached.",
+		Flags: flags(command.JSON(), serialFlag(), slotFlag(),
+			&cli.StringFlag{Name: "certificate", Usage: "look at the certificate in `FILE` (PEM) instead of a card's; - is stdin"}),
+		Action: runStatus,
+	}
+}
+
+// A status is what is known of a certificate.
+type status struct {
+	Card      *piv.Info  `json:"card,omitempty"`
+	Slot      string     `json:"slot,omitempty"`
+	Subject   string     `json:"subject"`
+	Issuer    string     `json:"issuer"`
+	Serial    string     `json:"serial"`
+	NotBefore time.Time  `json:"not_before"`
+	NotAfter  time.Time  `json:"not_after"`
+	KeyOnCard *bool      `json:"key_on_card,omitempty"` // whether the slot's key is the certificate's
+	Status    string     `json:"status"`                // good, revoked, held, unknown, expired, unreachable, untrusted
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	Reason    *ca.Reason `json:"reason,omitempty"`
+	CA        string     `json:"ca,omitempty"` // the remembered CA that it is of
+	Problem   string     `json:"problem,omitempty"`
+	cert      *x509.Certificate
+}
+
+func runStatus(c *cli.Context) error {
+	if _, err := command.Args(c); err != nil {
+		return err
+	}
+	s := &status{}
+	read := s.fromCard
+	if c.String("certificate") != "" {
+		read = s.fromFile
+	}
+	if err := read(c); err != nil {
+		return err
+	}
+	s.fill()
+	verdict := s.judge(c.Context)
+	if err := report(c, s, func() { s.print(c) }); err != nil {
+		return err
+	}
+	return verdict
+}
+
+func (s *status) fromCard(c *cli.Context) error {
+	slot, err := piv.ParseSlot(c.String("slot"))
+	if err != nil {
+		return command.Usage(c, "%w", err)
+	}
+	card, err := openCard(c)
+	if err != nil {
+		return err
+	}
+	defer card.Close()
+	s.cert, err = card.Certificate(c.Context, slot)
+	if errors.Is(err, piv.ErrEmpty) {
+		return fmt.Errorf("slot %s of card %d: %w", slot, card.Info().Serial, ceremony.ErrNoCertificate)
+	}
+	if err != nil {
+		return err
+	}
+	info := card.Info()
+	s.Card, s.Slot = &info, slot.String()
+	key, err := card.Key(c.Context, slot)
+	if err != nil && !errors.Is(err, piv.ErrEmpty) {
+		return err
+	}
+	same := false
+	if err == nil {
+		spki, err := x509.MarshalPKIXPublicKey(key.Public)
+		same = err == nil && bytes.Equal(spki, s.cert.RawSubjectPublicKeyInfo)
+	}
+	s.KeyOnCard = &same
+	return nil
+}
+
+func (s *status) fromFile(c *cli.Context) error {
+	in := io.Reader(os.Stdin)
+	if name := c.String("certificate"); name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return exit.With(exit.NotFound, err, "")
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	if err != nil {
+		return err
+	}
+	certs, err := piv.ReadPEM(data)
+	if err != nil {
+		return fmt.Errorf("reading the certificate: %w", err)
+	}
+	s.cert = certs[0]
+	return nil
+}
+
+func (s *status) fill() {
+	s.Subject, s.Issuer = s.cert.Subject.String(), s.cert.Issuer.String()
+	s.Serial = fmt.Sprintf("%x", s.cert.SerialNumber)
+	if n, ok := ca.SerialOf(s.cert.SerialNumber); ok {
+		s.Serial = n.String()
+	}
+	s.NotBefore, s.NotAfter = s.cert.NotBefore, s.cert.NotAfter
+}
+
+// judge asks the CA. Its error is the verdict, where that isn't good.
+func (s *status) judge(ctx context.Context) error {
+	fail := func(code int, status string, err error, hint string) error {
+		s.Status, s.Problem = status, err.Error()
+		return exit.With(code, err, hint)
+	}
+	if s.KeyOnCard != nil && !*s.KeyOnCard {
+		return fail(exit.Denied, "mismatch", fmt.Errorf("slot %s holds another key than the certificate's", s.Slot),
+			"If an enrollment was ended halfway, run it again: signet enroll.")
+	}
+	issuer, err := s.findIssuer(ctx)
+	switch {
+	case errors.Is(err, errUntrusted):
+		return fail(exit.Denied, "untrusted", err, "Name the CA once: signet enroll --ca URL --fingerprint HEX.")
+	case err != nil:
+		return fail(exit.Unreachable, "unreachable", err, "Check the network; the certificate itself holds until its end.")
+	}
+	if time.Now().After(s.NotAfter) {
+		return fail(exit.Denied, "expired", fmt.Errorf("the certificate expired on %s", s.NotAfter.Format(time.DateOnly)),
+			"Get another: signet enroll --force.")
+	}
+	answer, err := askOCSP(ctx, s.cert, issuer)
+	if err != nil {
+		return fail(exit.Unreachable, "unreachable", err, "Check the network; the certificate itself holds until its end.")
+	}
+	switch {
+	case answer.Status == ocsp.Good:
+		s.Status = "good"
+		return nil
+	case answer.Status == ocsp.Revoked:
+		s.RevokedAt, s.Reason = &answer.RevokedAt, &answer.Reason
+		word := "revoked"
+		if answer.Reason == ca.CertificateHold {
+			word = "held"
+		}
+		return fail(exit.Denied, word, fmt.Errorf("the certificate is %s since %s (%s)", word,
+			answer.RevokedAt.UTC().Format(time.RFC3339), answer.Reason), "Ask the CA's officers; for another certificate: signet enroll --force.")
+	}
+	return fail(exit.Denied, "unknown", errors.New("the CA says that it never issued this certificate"), "")
+}
+
+var errUntrusted = errors.New("the certificate is of no CA that is remembered here")
+
+// client is for what is fetched on plain HTTP: it is signed.
+var plain = &http.Client{Timeout: 20 * time.Second}
+
+// findIssuer fetches the issuer's certificate from where the certificate says,
+// and sees to it that it leads to a root that was trusted.
+func (s *status) findIssuer(ctx context.Context) (*x509.Certificate, error) {
+	known, err := loadAuthorities()
+	if err != nil {
+		return nil, err
+	}
+	if len(s.cert.IssuingCertificateURL) == 0 || len(known.all) == 0 {
+		return nil, errUntrusted
+	}
+	issuer, err := fetchCertificate(ctx, s.cert.IssuingCertificateURL[0])
+	if err != nil {
+		return nil, err
+	}
+	if s.cert.CheckSignatureFrom(issuer) != nil {
+		return nil, errUntrusted
+	}
+	for _, au := range known.all {
+		root, err := au.root()
+		if err == nil && (issuer.Equal(root) || issuer.CheckSignatureFrom(root) == nil) {
+			s.CA = au.URL
+			return issuer, nil
+		}
+	}
+	return nil, errUntrusted
+}
+
+func fetchCertificate(ctx context.Context, url string) (*x509.Certificate, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := plain.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answered %s", url, resp.Status)
+	}
+	der, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+func askOCSP(ctx context.Context, cert, issuer *x509.Certificate) (ocsp.Single, error) {
+	if len(cert.OCSPServer) == 0 {
+		return ocsp.Single{}, errors.New("the certificate names no OCSP responder")
+	}
+	q, err := ocsp.NewQuery(cert, issuer)
+	if err != nil {
+		return ocsp.Single{}, err
+	}
+	return q.Ask(ctx, plain, cert.OCSPServer[0])
+}
+
+func (s *status) print(c *cli.Context) {
+	if s.Card != nil {
+		printf(c, "Slot %s of card %d:\n", s.Slot, s.Card.Serial)
+	}
+	describe(c.App.Writer, s.cert)
+	if s.Status == "good" {
+		printf(c, "  status   good: %s stands behind it\n", s.CA)
+		return
+	}
+	printf(c, "  status   %s\n", s.Status)
+}

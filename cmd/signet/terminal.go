@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"signet/enroll/ceremony"
+	"signet/internal/exit"
+)
+
+// terminal is the person at the terminal, or the script that stands in: talk on
+// stderr, questions without echo, answers from files where given.
+type terminal struct {
+	c *cli.Context
+	// step counts the steps begun.
+	step int
+}
+
+var _ ceremony.UI = (*terminal)(nil)
+
+func (t *terminal) say(format string, args ...any) {
+	fmt.Fprintf(t.c.App.ErrWriter, format+"\n", args...)
+}
+
+func (t *terminal) Step(s ceremony.Step) {
+	t.step++
+	t.say("%2d. %s", t.step, s)
+}
+
+func (t *terminal) Note(text string) { t.say("    %s", text) }
+func (t *terminal) Touch()           { t.say("    Touch your YubiKey now") }
+
+var (
+	pinSecret    = secret{flag: "pin-file", env: "SIGNET_PIN", what: "PIN of the card"}
+	newPINSecret = secret{flag: "pin-file", env: "SIGNET_PIN", what: "New PIN for the card (6 to 8 characters)", twice: true}
+	newPUKSecret = secret{flag: "puk-file", env: "SIGNET_PUK", what: "New PUK, which unblocks the PIN (6 to 8 characters)", twice: true}
+)
+
+func (t *terminal) PIN(_ context.Context, tries int, refused error) (string, error) {
+	if tries <= 2 {
+		t.say("    %d PIN tries are left", tries)
+	}
+	return t.answer(pinSecret, refused)
+}
+
+func (t *terminal) NewPIN(_ context.Context, refused error) (string, error) {
+	return t.answer(newPINSecret, refused)
+}
+
+func (t *terminal) NewPUK(_ context.Context, refused error) (string, error) {
+	return t.answer(newPUKSecret, refused)
+}
+
+// answer is the secret. A file or the environment has but one: where that was
+// refused, there is no other.
+func (t *terminal) answer(s secret, refused error) (string, error) {
+	text, ok, err := s.given(t.c)
+	switch {
+	case err != nil:
+		return "", err
+	case ok && refused != nil:
+		return "", refused
+	case ok:
+		return text, nil
+	case refused != nil:
+		t.say("    %v", refused)
+	}
+	return s.prompt(t.c)
+}
+
+// Replace shows what is in the slot and has the card's serial number typed.
+func (t *terminal) Replace(_ context.Context, o ceremony.Occupied) error {
+	t.say("Slot %s of card %d is in use:", o.Slot, o.Card.Serial)
+	if o.Certificate != nil {
+		describe(t.c.App.ErrWriter, o.Certificate)
+	} else {
+		t.say("  a key without a certificate that can be read")
+	}
+	if t.c.Bool("yes") {
+		return nil
+	}
+	return confirmSerial(t.c, "Its key will be destroyed for good.", o.Card.Serial)
+}
+
+// confirmSerial has the card's serial number typed.
+func confirmSerial(c *cli.Context, warning string, serial uint32) error {
+	fmt.Fprintln(c.App.ErrWriter, warning)
+	line, err := askLine(c, fmt.Sprintf("Type the card's serial number (%d) to go on", serial), "")
+	if err != nil {
+		return err
+	}
+	if line != fmt.Sprint(serial) {
+		return exit.With(exit.Failed, errors.New("not confirmed: nothing was changed"), "")
+	}
+	return nil
+}
+
+// askLine asks a question that isn't secret.
+func askLine(c *cli.Context, question, suggestion string) (string, error) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", exit.With(exit.Usage, errors.New("a confirmation is wanted, and there is no terminal to ask at"),
+			"In a script, give --yes.")
+	}
+	if suggestion != "" {
+		question += " [" + suggestion + "]"
+	}
+	fmt.Fprintf(c.App.ErrWriter, "%s: ", question)
+	done := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(io.LimitReader(os.Stdin, maxSecret)).ReadString('\n')
+		done <- strings.TrimSpace(line)
+	}()
+	select {
+	case line := <-done:
+		if line == "" {
+			line = suggestion
+		}
+		if line == "" {
+			return "", errors.New("no answer")
+		}
+		return line, nil
+	case <-c.Context.Done():
+		return "", c.Context.Err()
+	}
+}
+
+// describe shows a certificate in a few lines.
+func describe(w io.Writer, cert *x509.Certificate) {
+	fmt.Fprintf(w, "  subject  %s\n", cert.Subject)
+	fmt.Fprintf(w, "  issuer   %s\n", cert.Issuer)
+	fmt.Fprintf(w, "  serial   %x\n", cert.SerialNumber)
+	fmt.Fprintf(w, "  until    %s (%s)\n", cert.NotAfter.UTC().Format("2006-01-02 15:04 MST"), left(cert.NotAfter, time.Now()))
+}
+
+// left says how long a certificate still holds.
+func left(until, now time.Time) string {
+	days := int(until.Sub(now).Hours() / 24)
+	switch {
+	case now.After(until):
+		return "expired"
+	case days == 0:
+		return "less than a day left"
+	case days == 1:
+		return "1 day left"
+	}
+	return fmt.Sprintf("%d days left", days)
+}
