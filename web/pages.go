@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 
+	"signet/ca"
 	"signet/internal/problem"
 )
 
@@ -80,7 +81,7 @@ func viewOf(c Config) view {
 func authorityOf(c *x509.Certificate) authority {
 	return authority{
 		Subject:   c.Subject.String(),
-		Algorithm: c.SignatureAlgorithm.String(),
+		Algorithm: ca.KeyAlgorithm(c.PublicKey),
 		Until:     c.NotAfter.UTC().Format("2 January 2006"),
 	}
 }

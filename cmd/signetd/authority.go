@@ -64,7 +64,7 @@ func newAuthority(conf *Config, p parts) (*authority, error) {
 	a.operator = &operator{
 		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
 		issuer: p.issuer.ID(), profiles: conf.profiles,
-		url: conf.URLs.HTTPS, fingerprint: enroll.Fingerprint(p.issuer.Root()),
+		url: conf.URLs.HTTPS, fingerprint: fingerprint(p.issuer.Root()),
 	}
 	a.operatorHandler = a.operator.Handler()
 	a.site, err = web.New(web.Config{
@@ -127,4 +127,15 @@ func (p parts) own(ctx context.Context, action string, issue func(ca.Serial, tim
 	}
 	audit.Log(ctx, p.logger, "end", e)
 	return cert.X509()
+}
+
+// stands reports whether the CA still stands behind one of its own
+// certificates: a revoked one is not used again.
+func (p parts) stands(ctx context.Context, cert *x509.Certificate) bool {
+	serial, ok := ca.SerialOf(cert.SerialNumber)
+	if !ok {
+		return false
+	}
+	record, err := p.store.Certificate(ctx, p.issuer.ID(), serial)
+	return err == nil && !record.Revoked()
 }

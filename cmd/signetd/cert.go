@@ -155,7 +155,7 @@ func parseDate(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no date: 2027-01-31, or as RFC 3339 has it", s)
 }
 
-const listRow = "%-18s %-16s %-10s %-10s %-17s %s\n"
+const listRow = "%-18s %-16s %-14s %-10s %-17s %s\n"
 
 // printList prints certificates as they come: a table, or with --json one
 // array of objects.

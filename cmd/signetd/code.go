@@ -41,6 +41,6 @@ func codeNew() *cli.Command {
 // print writes the code alone on stdout, for scripts, and what to do with it on stderr.
 func (n newCode) print(out, talk io.Writer) {
 	fmt.Fprintln(out, n.Code)
-	fmt.Fprintf(talk, "\nThis code lets %s enroll once, until %s. It is shown only here. They plug in their card and run:\n\n"+
-		"  signet enroll --ca %s --fingerprint %s --user %s\n\n", n.Account, n.Expires.Format(timeFormat), n.CA, n.Fingerprint, n.Account)
+	fmt.Fprintf(talk, "\nThis code lets %s enroll once, until %s. It is shown only here. They plug in their card, run\n\n"+
+		"  signet enroll --ca %s --fingerprint %s --code-file -\n\nand enter the code there.\n", n.Account, n.Expires.UTC().Format(timeFormat), n.CA, n.Fingerprint)
 }

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/enroll"
 	"signet/internal/command"
 )
 
@@ -84,6 +84,9 @@ func newSetup(c *cli.Context) (*setup, error) {
 	return s, nil
 }
 
+// fingerprint is a certificate's, as it is shown everywhere: 64 lower-case hex digits.
+func fingerprint(cert *x509.Certificate) string { return strings.ToLower(enroll.Fingerprint(cert)) }
+
 // initResult is what init prints.
 type initResult struct {
 	Dir         string    `json:"dir"`
@@ -103,9 +106,8 @@ func (s *setup) result() (initResult, error) {
 	if err != nil {
 		return initResult{}, err
 	}
-	sum := sha256.Sum256(root.Raw)
 	out := initResult{
-		Dir: s.dir, Fingerprint: hex.EncodeToString(sum[:]), Made: s.made, RootCRLEnds: list.NextUpdate,
+		Dir: s.dir, Fingerprint: fingerprint(root), Made: s.made, RootCRLEnds: list.NextUpdate,
 		Next: "signetd serve --dir " + quoted(s.dir),
 	}
 	if exists(filepath.Join(s.dir, rootFolder)) {

@@ -85,7 +85,10 @@ func openServer(ctx context.Context, conf *Config) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.parts.issuer, s.parts.ocsp = keys.issuer, keys.ocsp
+	s.parts.issuer = keys.issuer
+	if keys.ocsp.Certificate != nil && s.stands(ctx, keys.ocsp.Certificate) {
+		s.parts.ocsp = keys.ocsp
+	}
 	s.parts.serials = ca.NewSerialSource(st)
 	s.certificate = &serverCertificate{parts: s.parts, key: keys.server}
 	return s, nil

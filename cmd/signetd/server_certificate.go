@@ -58,7 +58,7 @@ func (c *serverCertificate) load(ctx context.Context, conf *Config) error {
 	if c.key == nil {
 		return errors.New("tls: to change over to a certificate of this CA takes a restart")
 	}
-	if cert := c.fromFile(conf); cert != nil {
+	if cert := c.fromFile(ctx, conf); cert != nil {
 		c.inUse.Store(cert)
 		c.conf = conf
 		return nil
@@ -71,7 +71,7 @@ func (c *serverCertificate) load(ctx context.Context, conf *Config) error {
 }
 
 // fromFile is the certificate in the data folder, if it will do.
-func (c *serverCertificate) fromFile(conf *Config) *tls.Certificate {
+func (c *serverCertificate) fromFile(ctx context.Context, conf *Config) *tls.Certificate {
 	chain, err := readCertificates(conf.path(serverCert))
 	if err != nil {
 		return nil
@@ -79,7 +79,7 @@ func (c *serverCertificate) fromFile(conf *Config) *tls.Certificate {
 	leaf := chain[0]
 	pub, ok := c.key.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !pub.Equal(leaf.PublicKey) || leaf.CheckSignatureFrom(c.issuer.Certificate()) != nil ||
-		untilRenewal(leaf) <= 0 || !holdsFor(leaf, conf.TLS.Hosts) {
+		untilRenewal(leaf) <= 0 || !holdsFor(leaf, conf.TLS.Hosts) || !c.stands(ctx, leaf) {
 		return nil
 	}
 	return c.pair(leaf)

@@ -154,7 +154,7 @@ func (u user) print(w io.Writer) {
 	fmt.Fprintf(w, row, "Roles", join(u.Roles))
 	fmt.Fprintf(w, row, "Profiles", strings.Join(u.Profiles, ", "))
 	fmt.Fprintf(w, row, "State", u.state())
-	fmt.Fprintf(w, row, "Created", u.Created.Format(timeFormat))
+	fmt.Fprintf(w, row, "Created", u.Created.UTC().Format(timeFormat))
 }
 
 func join(roles []enroll.Role) string {
