@@ -17,7 +17,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
+	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -67,7 +70,7 @@ func Open(path string, opt *Options) (*Store, error) {
 	if opt != nil && opt.LockTimeout > 0 {
 		timeout = opt.LockTimeout
 	}
-	db, err := bbolt.Open(path, 0o600, settings(timeout))
+	db, err := openFile(path, timeout)
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, lockedError(path)
 	}
@@ -97,16 +100,21 @@ func newStore(path string, opt *Options) *Store {
 // that outgrew it would wait for every reader at each doubling.
 const mapSize = 16 << 30
 
-// settings are bbolt's options. The list of free pages is kept in the file
-// (NoFreelistSync false): it costs a page or two a commit, and without it
-// every opening would read the whole file. Growing the file flushes it
-// (NoGrowSync false), once in 16 MiB.
-func settings(timeout time.Duration) *bbolt.Options {
+// openFile opens the file. The list of free pages is kept in it (NoFreelistSync
+// false): that costs a page or two a commit, and without it every opening
+// would read the whole file. Growing the file flushes it (NoGrowSync false),
+// once in 16 MiB.
+func openFile(path string, timeout time.Duration) (*bbolt.DB, error) {
 	o := &bbolt.Options{Timeout: timeout, FreelistType: bbolt.FreelistMapType, NoStatistics: true}
-	if mapSize <= uint64(^uint(0)>>1) { // not on 32 bits
-		o.InitialMmapSize = int(uint64(mapSize) & uint64(^uint(0)>>1))
+	if strconv.IntSize == 64 {
+		o.InitialMmapSize = mapSize & math.MaxInt
 	}
-	return o
+	db, err := bbolt.Open(path, 0o600, o)
+	if errors.Is(err, syscall.ENOMEM) { // address space is limited: do with what there is
+		o.InitialMmapSize = 0
+		db, err = bbolt.Open(path, 0o600, o)
+	}
+	return db, err
 }
 
 // start checks the schema and starts the writer.

@@ -50,12 +50,9 @@ func (r *recorder) card(c *ca.Card) {
 
 // readCert is the reverse of certRecord.
 func readCert(key, record []byte) (c ca.Certificate, err error) {
-	if len(key) < len(c.Serial)+1 {
-		return c, fmt.Errorf("%w: certificate's key", ErrCorrupt)
+	if c.Issuer, c.Serial, err = parseCertKey(key); err != nil {
+		return c, err
 	}
-	n := len(key) - len(c.Serial)
-	c.Issuer = string(key[:n-1])
-	copy(c.Serial[:], key[n:])
 	r := newReading(record)
 	c.IssuedAt = r.time()
 	c.NotBefore = r.time()

@@ -46,7 +46,7 @@ func (s *Store) Certificate(ctx context.Context, issuer string, serial ca.Serial
 func (s *Store) Certificates(ctx context.Context, f revocation.Filter, yield func(ca.Certificate) bool) error {
 	return s.view(ctx, func(t *tx) error {
 		for key := range t.candidates(f) {
-			if err := s.step(ctx); err != nil {
+			if err := s.step(ctx, t); err != nil {
 				return err
 			}
 			c, err := t.certificate(key)
@@ -62,8 +62,8 @@ func (s *Store) Certificates(ctx context.Context, f revocation.Filter, yield fun
 }
 
 // step counts one record of a long reading and ends it when ctx has ended.
-func (s *Store) step(ctx context.Context) error {
-	s.pages.touched(1, s.db)
+func (s *Store) step(ctx context.Context, t *tx) error {
+	s.pages.touched(t.Tx, 1)
 	return ctx.Err()
 }
 
@@ -172,9 +172,25 @@ func (t *tx) certificate(key []byte) (ca.Certificate, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Revocation, err = t.revocation(key)
+	c.Revocation, err = t.revocation(c.Issuer, c.Serial)
 	return c, err
 }
 
-// certKey is issuer NUL serial.
-func certKey(issuer string, serial ca.Serial) []byte { return append(textKey(issuer), serial[:]...) }
+// certKey is issuer NUL serial, but with the serial's first octet last. That octet is
+// random and what follows it counts up (see [ca.Serial]), so certificates are
+// added at the end of the bucket: a commit writes each once instead of
+// 32 pages, each with its neighbours.
+func certKey(issuer string, serial ca.Serial) []byte {
+	return append(append(textKey(issuer), serial[1:]...), serial[0])
+}
+
+// parseCertKey is the reverse of certKey.
+func parseCertKey(key []byte) (issuer string, serial ca.Serial, err error) {
+	n := len(key) - len(serial)
+	if n < 1 {
+		return "", serial, fmt.Errorf("%w: certificate's key", ErrCorrupt)
+	}
+	serial[0] = key[len(key)-1]
+	copy(serial[1:], key[n:])
+	return string(key[:n-1]), serial, nil
+}

@@ -33,9 +33,11 @@ func (s *Store) AddCode(ctx context.Context, c enroll.Code, e audit.Event) error
 			return err
 		}
 		if c.SpentOn == nil {
-			err = t.put(bucketOpenCodes, openCodeKey(c), []byte(c.Account))
+			if err := t.put(bucketOpenCodes, openCodeKey(c), []byte(c.Account)); err != nil {
+				return err
+			}
 		}
-		return errors.Join(err, t.log(event))
+		return t.log(event)
 	})
 }
 

@@ -20,7 +20,7 @@ func (s *Store) Revoked(ctx context.Context, issuer string, yield func(revocatio
 		}
 		prefix := textKey(issuer)
 		for k, v := range pairs(t.Bucket(bucketRevoked).Cursor(), prefix) {
-			if err := s.step(ctx); err != nil {
+			if err := s.step(ctx, t); err != nil {
 				return err
 			}
 			r, ok := parseRevoked(v)

@@ -72,7 +72,7 @@ func (t *tx) newest(keys [][]byte, limit int) ([][]byte, error) {
 		at  time.Time
 	}
 	all := make([]dated, 0, len(keys))
-	for _, key := range keys {
+	for _, key := range slices.Backward(keys) { // of one instant, the last first
 		at, err := issuedAt(t.get(bucketCerts, key))
 		if err != nil {
 			return nil, err

@@ -8,29 +8,30 @@ import (
 
 // resident keeps the file's part in the process's memory small. bbolt reads
 // through a memory map, and each page that was ever read stays in the
-// process's resident set for as long as the machine has memory left; each
-// fault brings its neighbours too. After a while that would be the whole
-// file, which an operator (or a memory limit) rightly takes for the server's
-// memory. So every so often the map is told to let go. The pages stay in the
-// system's cache, and the next use of one costs a fault without a read.
+// process's resident set for as long as the machine has memory left. After a
+// while that would be the whole file, which an operator (or a memory limit)
+// rightly takes for the server's memory. So every so often the map is told to
+// let go. The pages stay in the system's cache, and the next use of one costs
+// a fault without a read: a tenth of the speed with 32 writers.
 type resident struct {
 	count atomic.Int64
 }
 
-// How many pages one thing touches, about, beyond those that all share: a leaf in
-// each bucket, with the neighbours that the system maps around a fault.
+// How many pages one thing brings into memory at most, beyond those that all
+// share: a leaf in each of six buckets, each with the neighbours that the system maps at a fault.
 const (
 	pagesPerWrite = 6 * 16
 	pagesPerRead  = 16
-	pagesKept     = 2048 // 8 MiB
+	// pagesKept is when to let go. Counted that generously, it comes to about
+	// 8 MiB under a load of enrollments.
+	pagesKept = 4096
 )
 
-// touched counts n pages. It is called in a read transaction or by the writer, while
-// the map can't move.
-func (r *resident) touched(n int, db *bbolt.DB) {
-	if r.count.Add(int64(n)) < pagesKept {
-		return
+// touched counts n pages and lets go of all when they are many. The caller's
+// transaction keeps the map where it is meanwhile.
+func (r *resident) touched(t *bbolt.Tx, n int) {
+	if r.count.Add(int64(n)) >= pagesKept {
+		r.count.Store(0)
+		release(t)
 	}
-	r.count.Store(0)
-	release(db)
 }

@@ -30,7 +30,8 @@ func (s *Store) Revoke(ctx context.Context, issuer string, serial ca.Serial, r c
 		case r.Reason == ca.CertificateHold:
 			return nil // held already
 		}
-		return errors.Join(t.put(bucketRevoked, key, revocationRecord(r, c.NotAfter)), t.log(event))
+		record := revocationRecord(r, c.NotAfter)
+		return errors.Join(t.put(bucketRevoked, revokedKey(issuer, serial), record), t.log(event))
 	})
 }
 
@@ -40,25 +41,24 @@ func (s *Store) Release(ctx context.Context, issuer string, serial ca.Serial, e 
 	if err != nil {
 		return err
 	}
-	key := certKey(issuer, serial)
 	return s.update(ctx, func(t *tx) error {
-		if !t.has(bucketCerts, key) {
+		if !t.has(bucketCerts, certKey(issuer, serial)) {
 			return revocation.ErrNotFound
 		}
-		r, err := t.revocation(key)
+		r, err := t.revocation(issuer, serial)
 		if err != nil {
 			return err
 		}
 		if r == nil || r.Reason != ca.CertificateHold {
 			return revocation.ErrNotOnHold
 		}
-		return errors.Join(t.delete(bucketRevoked, key), t.log(event))
+		return errors.Join(t.delete(bucketRevoked, revokedKey(issuer, serial)), t.log(event))
 	})
 }
 
-// revocation returns what became of the certificate with that key; nil while it stands.
-func (t *tx) revocation(key []byte) (*ca.Revocation, error) {
-	v := t.get(bucketRevoked, key)
+// revocation returns what became of the certificate; nil while it stands.
+func (t *tx) revocation(issuer string, serial ca.Serial) (*ca.Revocation, error) {
+	v := t.get(bucketRevoked, revokedKey(issuer, serial))
 	if v == nil {
 		return nil, nil
 	}
@@ -67,6 +67,11 @@ func (t *tx) revocation(key []byte) (*ca.Revocation, error) {
 		return nil, fmt.Errorf("%w: revocation", ErrCorrupt)
 	}
 	return &ca.Revocation{At: r.at(), Reason: r.reason, By: string(v[revokedLen:])}, nil
+}
+
+// revokedKey is issuer NUL serial: a CRL is in the order of its serials.
+func revokedKey(issuer string, serial ca.Serial) []byte {
+	return append(textKey(issuer), serial[:]...)
 }
 
 // A revoked is the part of a revocation's record that a CRL needs: the record's

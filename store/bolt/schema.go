@@ -20,13 +20,13 @@ var (
 	// bucketOpenCodes are the unused codes, by expiry: expiry hash -> account.
 	bucketOpenCodes = []byte("codes.open")
 	bucketNonces    = []byte("nonces")       // expiry hash -> nothing
-	bucketCerts     = []byte("certificates") // issuer NUL serial -> certificate, but for its revocation
+	bucketCerts     = []byte("certificates") // [certKey] -> certificate, but for its revocation
 	// bucketEnrolled finds an account's certificates, and the one for a CSR:
 	// account NUL SHA-256 of the CSR -> key in bucketCerts.
 	bucketEnrolled = []byte("certificates.enrolled")
 	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> nothing
 	bucketKeys     = []byte("keys")                // key ID -> account
-	bucketRevoked  = []byte("revoked")             // key in bucketCerts -> revocation
+	bucketRevoked  = []byte("revoked")             // issuer NUL serial -> revocation
 	bucketCRLs     = []byte("crls")                // issuer -> number, thisUpdate
 	bucketEvents   = []byte("events")              // number -> event
 	bucketSecrets  = []byte("secrets")             // name -> 32 bytes
@@ -66,28 +66,26 @@ func checkSchema(tx *bbolt.Tx) error {
 	return nil
 }
 
-// create makes an empty store at path where there is none. It makes the file
+// create makes an empty store at path where there is no file. It makes it
 // under another name and links it into place when it is whole and flushed, so
 // that a crash leaves a store or nothing, and of two at once one wins.
 func create(path string) error {
-	if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-		return nil
+	info, err := os.Stat(path)
+	if err == nil && info.Size() == 0 {
+		return errors.New("there is an empty file, which is no store: remove it first")
 	}
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".new-store-*")
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	fresh, err := os.CreateTemp(filepath.Dir(path), ".new-store-*")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	fresh := filepath.Join(dir, "store")
-	if err := format(fresh); err != nil {
+	defer os.Remove(fresh.Name())
+	if err := errors.Join(fresh.Close(), format(fresh.Name())); err != nil {
 		return err
 	}
-	// An empty file is what a crash of something else left.
-	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		err = os.Rename(fresh, path)
-		return errors.Join(err, syncDir(filepath.Dir(path)))
-	}
-	if err := os.Link(fresh, path); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Link(fresh.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
@@ -95,7 +93,7 @@ func create(path string) error {
 
 // format makes a new file with empty buckets.
 func format(path string) error {
-	db, err := bbolt.Open(path, 0o600, settings(time.Second))
+	db, err := openFile(path, time.Second)
 	if err != nil {
 		return err
 	}

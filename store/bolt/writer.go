@@ -149,7 +149,17 @@ func (wr *writer) serve(batch []*write) {
 	for _, w := range begun {
 		close(w.done)
 	}
-	wr.store.pages.touched(len(begun)*pagesPerWrite, wr.store.db)
+	wr.release(len(begun))
+}
+
+// release counts what n writes have read.
+func (wr *writer) release(n int) {
+	btx, err := wr.store.db.Begin(false)
+	if err != nil {
+		return // closed
+	}
+	defer btx.Rollback() //nolint:errcheck // of a read
+	wr.store.pages.touched(btx, n*pagesPerWrite)
 }
 
 // commit runs the batch in one transaction and commits it. A write that fails
