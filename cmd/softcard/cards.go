@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -62,9 +62,11 @@ func (h *house) open(c *cli.Context, d dir) error {
 	}
 	var err error
 	if h.vpcd == "" {
-		socket := c.String("socket")
-		if socket == "" {
-			socket = d.pcsc()
+		socket := d.pcsc()
+		if s := c.String("socket"); s != "" {
+			if socket, err = filepath.Abs(s); err != nil { // programs run elsewhere
+				return err
+			}
 		}
 		if h.pcsc, err = softcard.ListenPCSC(socket, h.cards...); err != nil {
 			return err
@@ -160,6 +162,3 @@ func parseSerials(s string) ([]uint32, error) {
 	}
 	return out, nil
 }
-
-// warn tells people on stderr.
-func warn(format string, args ...any) { fmt.Fprintf(os.Stderr, "softcard: "+format+"\n", args...) }

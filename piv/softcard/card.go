@@ -57,7 +57,7 @@ func Open(cfg Config) (*Card, error) {
 		cfg.TouchTimeout = 15 * time.Second
 	}
 	c := &Card{cfg: cfg, unlock: func() error { return nil }}
-	c.world.init()
+	c.world.setUp()
 	if err := c.load(); err != nil {
 		return nil, fmt.Errorf("opening the software card: %w", err)
 	}

@@ -25,7 +25,7 @@ type touchPad struct {
 	waiting chan struct{} // closed when a command begins to wait
 }
 
-func (p *touchPad) init() { p.mode, p.waiting = TouchAuto, make(chan struct{}) }
+func (p *touchPad) setUp() { p.mode, p.waiting = TouchAuto, make(chan struct{}) }
 
 // SetTouch chooses the mode; it holds from the next wish for a touch on.
 func (c *Card) SetTouch(m TouchMode) {

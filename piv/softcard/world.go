@@ -32,9 +32,9 @@ type turn struct {
 	entry Exchange
 }
 
-func (w *world) init() {
+func (w *world) setUp() {
 	w.watch = map[int]func(){}
-	w.touch.init()
+	w.touch.setUp()
 	w.plugged, w.gone, w.plugs, w.power = true, make(chan struct{}), 1, 1
 }
 
