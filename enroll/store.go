@@ -21,7 +21,10 @@ var (
 
 // A Store keeps accounts, codes and issued certificates. Every method is one
 // atomic step, durable when it returns nil, and safe for concurrent use. The
-// events given are stored in the same step as the change that they tell of.
+// events given are stored in the same step as the change that they tell of;
+// where nothing is changed, none is stored. What a method returns is on disk.
+// When a context ends, a step not begun is not made and the context's error is
+// returned; one begun is waited for.
 type Store interface {
 	ca.SerialStore
 
@@ -33,12 +36,16 @@ type Store interface {
 	Accounts(ctx context.Context) ([]Account, error)
 	// ChangeAccount runs change on the stored account and stores the result;
 	// what change fails with is returned and nothing is stored. It must not
-	// change the name, and may run more than once.
+	// change the name or call the store, may run more than once, and is waited
+	// for by other writes: hash passwords before. ErrNotFound where there is no
+	// such account.
 	ChangeAccount(ctx context.Context, name string, change func(*Account) error, e audit.Event) (Account, error)
-	// RemoveAccount deletes the account and its unused codes. Its certificates stay.
+	// RemoveAccount deletes the account and its unused codes, or returns
+	// ErrNotFound. Its certificates, its keys and the codes it used stay.
 	RemoveAccount(ctx context.Context, name string, e audit.Event) error
 
-	// AddCode stores a code: ErrNotFound where its account isn't there.
+	// AddCode stores a code: ErrNotFound where its account isn't there,
+	// ErrExists where a code of that hash is.
 	AddCode(ctx context.Context, c Code, e audit.Event) error
 	// Code returns the code with that hash, spent or not, expired or not, or ErrNotFound.
 	Code(ctx context.Context, hash [32]byte) (Code, error)
@@ -58,16 +65,20 @@ type Store interface {
 	CertificatesOf(ctx context.Context, account string, limit int) ([]ca.Certificate, error)
 	// RecordEnrollment stores the outcome of an enrollment, all of it or nothing.
 	// Where the same account's same CSR has been recorded already, it stores
-	// nothing and returns the certificate recorded then, and false. It fails
-	// with ErrCodeSpent, ErrNonceSpent, ErrKeyTaken, with ErrNotFound where
-	// the account or the code is gone, and with ErrExists where the serial is there
-	// already.
+	// nothing and returns the certificate recorded then, and false, whatever
+	// became of the account, the code and the nonce since. It fails with
+	// ErrNotFound where the account isn't there, or the code isn't or is another
+	// account's; with ErrCodeSpent, ErrNonceSpent and ErrKeyTaken; and with
+	// ErrExists where the issuer's serial is there already. Whether the code or
+	// the nonce has expired and the account may enroll, the caller has checked.
 	RecordEnrollment(ctx context.Context, e Enrollment) (cert ca.Certificate, recorded bool, err error)
-	// RecordCertificate stores a certificate that no one enrolled for: the CA's own.
+	// RecordCertificate stores a certificate that no one enrolled for: the CA's
+	// own. ErrExists where the issuer's serial is there already.
 	RecordCertificate(ctx context.Context, c ca.Certificate, e audit.Event) error
 	// KeyOwner returns the account that first enrolled the public key, or ErrNotFound.
 	KeyOwner(ctx context.Context, keyID [32]byte) (string, error)
-	// Forget deletes the nonces and the unused codes that had expired by then.
+	// Forget deletes the nonces and the unused codes that had expired by then. It
+	// may do so in several steps.
 	Forget(ctx context.Context, then time.Time) error
 }
 
@@ -78,7 +89,8 @@ type Enrollment struct {
 	// Code is the hash of the code it was authenticated with; nil for others.
 	Code *[32]byte
 	// Nonce is the SHA-256 of the nonce in the CSR; NonceExpires is until when it
-	// must be remembered. Both are zero where the CSR has none and needs none.
+	// must be remembered: the nonce itself says so, hence the same nonce always
+	// comes with the same time. Both are zero where the CSR has none and needs none.
 	Nonce        [32]byte
 	NonceExpires time.Time
 	Event        audit.Event

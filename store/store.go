@@ -17,10 +17,12 @@ type Store interface {
 	enroll.Store
 	revocation.Store
 
-	// Events calls yield with the log entries numbered after, in order, until
-	// yield returns false.
+	// Events calls yield with the log entries whose number is greater than after,
+	// in order, until yield returns false. Numbers count from 1 without a gap.
+	// yield must not call the store.
 	Events(ctx context.Context, after uint64, yield func(audit.Event) bool) error
-	// Ping fails where the store can't be read and written.
+	// Ping fails where the store can't be read, or could not be written when that
+	// was last tried and still can't.
 	Ping(ctx context.Context) error
 	io.Closer
 }
