@@ -59,10 +59,14 @@ func runCRLFetch(c *cli.Context) error {
 		URLs: c.StringSlice("url"), Path: c.String("out"), CAs: cas, Command: c.String("run"),
 		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)),
 	}
-	if !c.IsSet("every") {
-		return fetchOnce(c, cfg)
+	if c.IsSet("every") {
+		return fetchEvery(c, cfg)
 	}
-	return fetchEvery(c, cfg)
+	result, err := agent.Fetch(c.Context, cfg)
+	if err != nil {
+		return err
+	}
+	return reportFetched(c, cfg, result)
 }
 
 func readCAs(name string) ([]*x509.Certificate, error) {
@@ -77,11 +81,7 @@ func readCAs(name string) ([]*x509.Certificate, error) {
 	return cas, nil
 }
 
-func fetchOnce(c *cli.Context, cfg agent.Config) error {
-	result, err := agent.Fetch(c.Context, cfg)
-	if err != nil {
-		return err
-	}
+func reportFetched(c *cli.Context, cfg agent.Config, result *agent.Result) error {
 	return report(c, result, func() {
 		word := "unchanged"
 		if result.Changed {
@@ -95,12 +95,16 @@ func fetchOnce(c *cli.Context, cfg agent.Config) error {
 }
 
 // fetchEvery goes on until it is stopped: a fetch that failed is reported, and
-// made again at the next turn.
+// made again at the next turn; one that changed nothing is not.
 func fetchEvery(c *cli.Context, cfg agent.Config) error {
 	tick := time.NewTicker(c.Duration("every"))
 	defer tick.Stop()
 	for {
-		if err := fetchOnce(c, cfg); err != nil && !errors.Is(err, context.Canceled) {
+		result, err := agent.Fetch(c.Context, cfg)
+		if err == nil && result.Changed {
+			err = reportFetched(c, cfg, result)
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
 			command.Report(c.App.ErrWriter, explain(err), c.Bool("json"), c.App.Name)
 		}
 		select {

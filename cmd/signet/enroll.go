@@ -20,7 +20,7 @@ func enrollCommand() *cli.Command {
 		Description: "A card with the factory's PIN, PUK and management key gets others first. A run that was\n" +
 			"ended goes on where it was. What the slot holds is kept, unless --force is given and the\n" +
 			"card's serial number typed (--yes does without the typing, for scripts).",
-		Flags: flags(command.JSON(), caFlags(), accountFlags(), profileFlag(), serialFlag(), pinFlags(),
+		Flags: flags(command.JSON(), caFlags(), userFlags(), codeFlags(), profileFlag(), serialFlag(), pinFlags(),
 			&cli.StringFlag{Name: "algorithm", Usage: "the key's `ALGORITHM`, one that the profile allows: P-256, P-384, RSA-2048, …"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what the slot holds, after a confirmation"},
 			&cli.BoolFlag{Name: "yes", Usage: "with --force: don't ask, replace"}),

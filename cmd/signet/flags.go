@@ -17,10 +17,15 @@ func caFlags() []cli.Flag {
 	}
 }
 
-func accountFlags() []cli.Flag {
+func userFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "user", Usage: "the account's `NAME`"},
 		&cli.StringFlag{Name: "password-file", Usage: "read the account's password from `FILE`; - is stdin"},
+	}
+}
+
+func codeFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "code", Usage: "a one-time enrollment `CODE`; other users of this machine may see it here: prefer --code-file"},
 		&cli.StringFlag{Name: "code-file", Usage: "read a one-time enrollment code from `FILE`; - is stdin"},
 	}

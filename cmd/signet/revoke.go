@@ -25,7 +25,7 @@ func revokeCommand() *cli.Command {
 		ArgsUsage: "[SERIAL]",
 		Description: "With a card, the certificate on it. Without, for a card that is lost: --user NAME and the\n" +
 			"certificate's serial number, which may be left out where there is but one.",
-		Flags: flags(command.JSON(), caFlags(), accountFlags(), serialFlag(), slotFlag(), pinFlag(),
+		Flags: flags(command.JSON(), caFlags(), userFlags(), serialFlag(), slotFlag(), pinFlag(),
 			&cli.StringFlag{Name: "reason", Value: "unspecified", Usage: "one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation"},
 			&cli.BoolFlag{Name: "yes", Usage: "don't ask"}),
 		Action: runRevoke,
@@ -77,7 +77,7 @@ func runRevoke(c *cli.Context) error {
 // card's certificate, and its serial number.
 func (n *connection) revoker(c *cli.Context) (*enroll.Client, ca.Serial, func(), error) {
 	nothing := func() {}
-	if c.String("user") != "" || c.String("code") != "" || c.String("code-file") != "" {
+	if c.String("user") != "" {
 		creds, err := n.credentials(c)
 		return n.client(creds, nil), ca.Serial{}, nothing, err
 	}

@@ -1,0 +1,228 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"signet/enroll"
+	"signet/piv/softcard"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"signet": main})
+}
+
+type worldKey struct{}
+
+// TestScripts runs testdata/script. Each script has a world of its own: a CA, and a
+// factory-new card 1001 with firmware 5.4.3. Beside testscript's commands:
+//
+//	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c
+//	card SERIAL unplug|plug|hold|release|touch MODE|add|fault INS DO [NTH]
+//	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
+//	server stop               the CA is gone for good
+//	pcscd stop                so is the PC/SC service
+//	code NAME FILE            a one-time code for the account
+//	issued N, generated N     so many certificates, so many keys made by the card
+//	killed PROG ARGS...       runs it; it must be killed by the weather
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			return enter(e, softcard.Version{5, 4, 3}, enroll.PlanConfig{})
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"world": cmdWorld, "card": cmdCard, "weather": cmdWeather, "server": cmdServer, "pcscd": cmdPCSCD,
+			"code": cmdCode, "issued": cmdIssued, "generated": cmdGenerated, "killed": cmdKilled, "exits": cmdExits,
+		},
+	})
+}
+
+// enter makes a world and the files that scripts use.
+func enter(e *testscript.Env, fw softcard.Version, plan enroll.PlanConfig) error {
+	w, err := newWorld(e.Defer, fw, plan)
+	if err != nil {
+		return err
+	}
+	e.Values[worldKey{}] = w
+	e.Vars = append(e.Vars, w.env()...)
+	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.ca.Root.Raw})
+	chain := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.ca.Intermediate.Raw}), root...)
+	for name, text := range map[string]string{
+		"password": password, "pin": "271828", "puk": "31415926", "wrongpin": "999998", "factorypin": "123456",
+		"chain.pem": string(chain),
+	} {
+		if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func theWorld(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
+	fw, plan := softcard.Version{5, 4, 3}, enroll.PlanConfig{}
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
+		switch key {
+		case "firmware":
+			_, err := fmt.Sscanf(value, "%d.%d.%d", &fw[0], &fw[1], &fw[2])
+			ts.Check(err)
+		case "touch":
+			plan.TouchPolicy = value
+		case "pin":
+			plan.PINPolicy = value
+		case "slot":
+			plan.Slot = value
+		default:
+			ts.Fatalf("no setting %q", key)
+		}
+	}
+	w, err := newWorld(ts.Defer, fw, plan)
+	ts.Check(err)
+	*theWorldPointer(ts) = w
+	for _, kv := range w.env() {
+		key, value, _ := strings.Cut(kv, "=")
+		ts.Setenv(key, value)
+	}
+}
+
+// theWorldPointer: testscript's values can't be replaced, so that a world
+// that is left points to the next.
+func theWorldPointer(ts *testscript.TestScript) **world {
+	old := ts.Value(worldKey{}).(*world)
+	if old.next == nil {
+		old.next = new(*world)
+	}
+	return old.next
+}
+
+func current(ts *testscript.TestScript) *world {
+	w := theWorld(ts)
+	if w.next != nil {
+		return *w.next
+	}
+	return w
+}
+
+func cmdCard(ts *testscript.TestScript, _ bool, args []string) {
+	w := current(ts)
+	serial, err := strconv.ParseUint(args[0], 10, 32)
+	ts.Check(err)
+	if args[1] == "add" {
+		ts.Check(w.addCard(softcard.Config{Serial: uint32(serial)}))
+		return
+	}
+	for _, c := range w.cards {
+		if c.Serial() == uint32(serial) {
+			doCard(ts, c, args[1:])
+			return
+		}
+	}
+	ts.Fatalf("no card %d", serial)
+}
+
+func doCard(ts *testscript.TestScript, c *softcard.Card, args []string) {
+	switch args[0] {
+	case "unplug":
+		c.Unplug()
+	case "plug":
+		c.Plug()
+	case "hold":
+		c.Hold()
+	case "release":
+		c.Release()
+	case "touch":
+		c.SetTouch(softcard.TouchMode(args[1]))
+	case "fault":
+		ins, err := strconv.ParseUint(args[1], 16, 8)
+		ts.Check(err)
+		f := softcard.Fault{INS: byte(ins), Do: softcard.Action(args[2])}
+		if len(args) > 3 {
+			f.Nth, err = strconv.Atoi(args[3])
+			ts.Check(err)
+		}
+		c.Inject(f)
+	default:
+		ts.Fatalf("a card can't %q", args[0])
+	}
+}
+
+func cmdWeather(ts *testscript.TestScript, _ bool, args []string) { current(ts).weather.Store(args[0]) }
+func cmdServer(ts *testscript.TestScript, _ bool, _ []string)     { current(ts).tls.Close() }
+func cmdPCSCD(ts *testscript.TestScript, _ bool, _ []string)      { ts.Check(current(ts).pcsc.Close()) }
+
+func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
+	code, _, err := current(ts).enroller.Codes().New(context.Background(), args[0], "", time.Hour, "@operator")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(code+"\n"), 0o600))
+}
+
+func cmdIssued(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := current(ts).issued()
+	ts.Check(err)
+	if fmt.Sprint(n) != args[0] {
+		ts.Fatalf("%d certificates were issued, not %s", n, args[0])
+	}
+}
+
+func cmdGenerated(ts *testscript.TestScript, _ bool, args []string) {
+	if n := current(ts).generated(); fmt.Sprint(n) != args[0] {
+		ts.Fatalf("%d keys were made, not %s", n, args[0])
+	}
+}
+
+// cmdExits runs a program that must end with that exit code.
+func cmdExits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exited *exec.ExitError
+	if errors.As(err, &exited) {
+		code = exited.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, not %s", code, args[0])
+	}
+}
+
+func cmdKilled(ts *testscript.TestScript, _ bool, args []string) {
+	w := current(ts)
+	cmd := exec.Command(programPath(ts, args[0]), args[1:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), append(os.Environ(), w.env()...)
+	cmd.Env = append(cmd.Env, "PATH="+ts.Getenv("PATH"))
+	ts.Check(cmd.Start())
+	w.kill.Store(cmd.Process)
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
+		ts.Fatalf("it was not killed: %v", err)
+	}
+}
+
+func programPath(ts *testscript.TestScript, name string) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, name); fileExists(path) {
+			return path
+		}
+	}
+	ts.Fatalf("no program %q", name)
+	return ""
+}
+
+func fileExists(path string) bool { _, err := os.Stat(path); return err == nil }
