@@ -25,8 +25,9 @@ type PasswordParams struct {
 	Memory  uint32 // KiB; 0 means 7168
 	Time    uint32 // passes; 0 means 5
 	Threads uint8  // lanes; 0 means 1
-	// AtOnce is how many hashes are computed at the same time; 0 means 2. With
-	// Memory it bounds what logging in can take.
+	// AtOnce is how many hashes are computed at the same time; 0 means 1. With
+	// Memory it bounds what logging in can take; of two processors, one is left
+	// for everything else however many log in.
 	AtOnce int
 	// Waiting is how many more may wait for their turn; 0 means 256. Beyond
 	// that an attempt fails with *[BusyError].
@@ -52,7 +53,7 @@ func (p PasswordParams) withDefaults() PasswordParams {
 		p.Threads = 1
 	}
 	if p.AtOnce <= 0 {
-		p.AtOnce = 2
+		p.AtOnce = 1
 	}
 	if p.Waiting <= 0 {
 		p.Waiting = 256
