@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"signet/enroll"
+	"signet/piv"
+)
+
+// TestMain lets the scripts run this program as "signetd".
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"signetd": func() { os.Exit(run()) }})
+}
+
+// TestScripts runs testdata/script. Beside testscript's own commands there are:
+//
+//	make-ca [FLAG…]           a CA in ./ca on ports of the system's choice
+//	start                     start its server, its log in ./log
+//	stop                      end it by SIGTERM and wait
+//	send SIGNAL               HUP, TERM or KILL
+//	await FILE REGEXP         wait until a file has a line that matches
+//	fetch http|https PATH N   GET; the status must be N; the body is stdout
+//	enroll                    enroll a software key with the code just printed: $SERIAL, $PREFIX, $ISSUER
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("SIGNET_DIR", e.WorkDir+"/ca")
+			e.Values[processKey{}] = &process{}
+			for name, content := range map[string]string{"pass": "correct horse\n", "password": "battery staple 9\n"} {
+				if err := os.WriteFile(e.WorkDir+"/"+name, []byte(content), 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"make-ca": makeCA, "start": start, "stop": stop, "send": send, "await": await, "fetch": fetch, "enroll": enrollKey,
+		},
+	})
+}
+
+func makeCA(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(ts.Exec("signetd", append([]string{"init", "--name", "Acme", "--host", "127.0.0.1", "--https", "127.0.0.1:0",
+		"--http", "127.0.0.1:0", "--password-file", ts.MkAbs("pass")}, args...)...))
+	// Software keys have no attestation.
+	path := ts.MkAbs("ca/signetd.toml")
+	text := strings.Replace(ts.ReadFile(path), `attestation = "required"`, `attestation = "none"`, 1)
+	ts.Check(os.WriteFile(path, []byte(text), 0o600))
+}
+
+// process is a script's server.
+type process struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
+type processKey struct{}
+
+func start(ts *testscript.TestScript, neg bool, args []string) {
+	os.Remove(ts.MkAbs("ready.json"))
+	log, err := os.Create(ts.MkAbs("log"))
+	ts.Check(err)
+	p := ts.Value(processKey{}).(*process)
+	p.cmd = exec.Command("signetd", append([]string{"serve", "--ready-file", "ready.json"}, args...)...)
+	p.cmd.Env, p.cmd.Dir = append(os.Environ(), "SIGNET_DIR="+ts.Getenv("SIGNET_DIR")), ts.MkAbs(".")
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	ts.Check(p.cmd.Start())
+	p.ended = make(chan struct{})
+	go func(p process) {
+		_ = p.cmd.Wait() // scripts look at the log, and at what is left
+		log.Close()
+		close(p.ended)
+	}(*p)
+	ts.Defer(func() { _ = p.cmd.Process.Kill() })
+	await(ts, false, []string{"ready.json", "https"})
+}
+
+func stop(ts *testscript.TestScript, neg bool, args []string) {
+	send(ts, false, []string{"TERM"})
+	<-ts.Value(processKey{}).(*process).ended
+	await(ts, false, []string{"log", "msg=stopped"})
+}
+
+func send(ts *testscript.TestScript, neg bool, args []string) {
+	p := ts.Value(processKey{}).(*process)
+	ts.Check(p.cmd.Process.Signal(map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[0]]))
+	if args[0] == "KILL" {
+		<-p.ended
+	}
+}
+
+func addressesOf(ts *testscript.TestScript) (a addresses) {
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("ready.json")), &a))
+	return a
+}
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	re := regexp.MustCompile("(?m)" + args[1])
+	until(ts, args[0]+" to have "+args[1], func() bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && re.Match(text)
+	})
+}
+
+func until(ts *testscript.TestScript, what string, done func() bool) {
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			log, _ := os.ReadFile(ts.MkAbs("log"))
+			ts.Fatalf("waited in vain for %s; the log is\n%s", what, log)
+		}
+	}
+}
+
+// client trusts the CA of the script alone.
+func client(ts *testscript.TestScript) *http.Client {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(ts.ReadFile("ca/root.crt")))
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
+}
+
+func base(ts *testscript.TestScript, scheme string) string {
+	a := addressesOf(ts)
+	return map[string]string{"http": "http://" + a.HTTP, "https": "https://" + a.HTTPS}[scheme]
+}
+
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	resp, err := client(ts).Get(base(ts, args[0]) + args[1])
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "%s", body)
+	if fmt.Sprint(resp.StatusCode) != args[2] {
+		ts.Fatalf("GET %s: %s, want %s\n%s", args[1], resp.Status, args[2], body)
+	}
+}
+
+// enrollKey takes the code from what the last command printed.
+func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
+	ctx := context.Background()
+	c := enroll.Client{BaseURL: base(ts, "https"), HTTP: client(ts),
+		Credentials: enroll.Credentials{Code: strings.TrimSpace(ts.ReadFile("stdout"))}}
+	offer, err := c.Plan(ctx, "")
+	ts.Check(err)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	var request x509.CertificateRequest
+	piv.AddNonce(&request, offer.Nonce)
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &request, key)
+	ts.Check(err)
+	issued, err := c.Submit(ctx, "", csr)
+	ts.Check(err)
+	ts.Setenv("SERIAL", issued.Serial.String())
+	ts.Setenv("PREFIX", issued.Serial.String()[:16])
+	ts.Setenv("ISSUER", issued.Issuer)
+}
