@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"signet/ca"
 	"signet/piv"
@@ -13,7 +14,6 @@ import (
 // admit refuses a key that is not what the plan wants. The policies are least
 // ones: a key that asks for more than the plan is let in.
 func (p *Plan) admit(s *piv.Statement) error {
-	rsa := ca.KeyAlgorithm(s.Public)
 	switch {
 	case s.Slot != p.Slot:
 		return refusef("attestation.slot", "the key is in slot %s, the profile wants %s", s.Slot, p.Slot)
@@ -23,7 +23,7 @@ func (p *Plan) admit(s *piv.Statement) error {
 		return refusef("attestation.touch-policy", "the key's touch policy is %s, the profile wants %s", s.TouchPolicy, p.TouchPolicy)
 	case s.Firmware.Less(p.MinFirmware):
 		return refusef("attestation.firmware", "the card's firmware is %s, the profile wants %s or newer", s.Firmware, p.MinFirmware)
-	case len(rsa) > 3 && rsa[:3] == "RSA" && makesWeakRSA(s.Firmware):
+	case strings.HasPrefix(ca.KeyAlgorithm(s.Public), "RSA-") && makesWeakRSA(s.Firmware):
 		// CVE-2017-15361, also called ROCA.
 		return refusef("attestation.roca", "cards with firmware %s make RSA keys that can be factored", s.Firmware)
 	case p.FIPS && !s.FIPS:

@@ -8,6 +8,6 @@
 // entry on disk in one step before it answers.
 //
 // [Accounts] keeps people and their passwords, [Codes] the one-time codes.
-// [Handler] is the HTTP of all that, [Client] the other end of it; the work at
+// [Enroller.Handler] is the HTTP of all that, [Client] the other end of it; the work at
 // the card is in enroll/ceremony.
 package enroll

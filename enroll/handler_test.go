@@ -2,10 +2,12 @@ package enroll_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -134,4 +136,25 @@ func TestStoreFails(t *testing.T) {
 	if !strings.Contains(a.log.String(), "request failed") || !strings.Contains(a.log.String(), "request-1") {
 		t.Error("the log does not say why")
 	}
+}
+
+// Whatever is posted, the answer is the client's fault or a certificate.
+func FuzzSubmission(f *testing.F) {
+	a := newAuthority(f)
+	h := a.enroll.Handler()
+	nonce := must(a.withPassword("alice").Plan(ctx, "user")).Nonce
+	for _, csr := range [][]byte{wish{key: catest.Key(f), nonce: nonce}.csr(f), wish{key: catest.Key(f), bare: true}.csr(f), []byte("x")} {
+		f.Add(must(json.Marshal(map[string]string{"profile": "user", "csr": base64.StdEncoding.EncodeToString(csr)})))
+		f.Add(must(json.Marshal(map[string]string{"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))})))
+	}
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := httptest.NewRequest("POST", "/api/v1/certificates", bytes.NewReader(body))
+		r.SetBasicAuth("alice", password)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code >= 500 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
 }

@@ -14,7 +14,8 @@ type Step string
 const (
 	StepPlan     Step = "asking the CA which key it wants"
 	StepUnlock   Step = "unlocking the card"
-	StepSecure   Step = "replacing the factory's PIN, PUK and management key"
+	StepSecure   Step = "replacing the factory's PIN and PUK"
+	StepManage   Step = "replacing the factory's management key by a random one"
 	StepGenerate Step = "generating a key on the card"
 	StepAttest   Step = "having the card attest the key"
 	StepSign     Step = "signing the request on the card"

@@ -39,7 +39,7 @@ func (r *run) unlock(ctx context.Context) error {
 		}
 	}
 	if factory {
-		r.UI.Step(StepSecure)
+		r.UI.Step(StepManage)
 		r.secured = true
 		return r.Card.NewManagementKey(ctx, r.pin)
 	}
