@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -77,7 +78,11 @@ func (r *Responder) validSigner(now time.Time) *ocsp.Signer {
 
 // usable reports whether a configured signer may answer for issuer at all.
 func usable(s ocsp.Signer, issuer *x509.Certificate) bool {
-	return s.Certificate != nil && s.Key != nil && s.Certificate.CheckSignatureFrom(issuer) == nil
+	if s.Certificate == nil || s.Key == nil || s.Certificate.CheckSignatureFrom(issuer) != nil {
+		return false
+	}
+	pub, ok := s.Certificate.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(s.Key.Public())
 }
 
 // Check fails where there is no valid signer to answer with.

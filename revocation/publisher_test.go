@@ -1,0 +1,272 @@
+package revocation_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"signet/ca"
+	"signet/revocation"
+	"signet/revocation/crl"
+)
+
+func TestRevocationShowsRightAfter(t *testing.T) {
+	w := newWorld(t, nil)
+	w.run()
+	alice := w.issue("alice")
+	w.revoke(alice, ca.KeyCompromise)
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if reason, ok := w.onCRL()[alice.Serial.String()]; ok {
+			if reason != ca.KeyCompromise {
+				t.Errorf("reason %v", reason)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("alice is not on the CRL after 5 seconds")
+		}
+	}
+}
+
+func TestBurstSharesACRL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.store.gate = make(chan struct{})
+		const callers = 50
+		errs := make(chan error, callers)
+		refresh := func() { errs <- w.service.Publisher.Refresh(context.Background()) }
+		go refresh()
+		synctest.Wait() // the first has begun
+		for range callers - 1 {
+			go refresh()
+		}
+		synctest.Wait()
+		close(w.store.gate)
+		for range callers {
+			must(t, <-errs)
+		}
+		if n := w.store.crls.Load(); n != 2 {
+			t.Errorf("%d CRLs for %d that asked while the first was made", n, callers)
+		}
+	})
+}
+
+func TestRefreshGivesUpWithItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.store.gate = make(chan struct{})
+		first := make(chan error, 1)
+		go func() { first <- w.service.Publisher.Refresh(context.Background()) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := w.service.Publisher.Refresh(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		close(w.store.gate)
+		must(t, <-first)
+	})
+}
+
+func TestPublisherKeepsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *revocation.Config) { c.CRLLifetime, c.CRLOverlap = 3*time.Hour, 2*time.Hour })
+		w.run()
+		begun := w.store.crls.Load()
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			l := w.service.Publisher.Current(w.Issuer.ID())
+			if left := time.Until(l.NextUpdate); left < 2*time.Hour-time.Minute {
+				t.Fatalf("the CRL in force has %v left", left)
+			}
+		}
+		if n := w.store.crls.Load() - begun; n < 23 || n > 25 {
+			t.Errorf("%d CRLs in a day", n)
+		}
+		var serials []*ca.Certificate
+		for range 20 {
+			serials = append(serials, w.issue("alice"))
+		}
+		begun = w.store.crls.Load()
+		done, err := w.service.Revoker.RevokeAll(t.Context(), revocation.Filter{Account: "alice"}, ca.PrivilegeWithdrawn, "boss")
+		must(t, err)
+		time.Sleep(time.Second)
+		if n := w.store.crls.Load() - begun; n != 1 || len(done) != 20 || len(w.onCRL()) != len(serials) {
+			t.Errorf("%d CRLs for %d revocations, %d entries", n, len(done), len(w.onCRL()))
+		}
+	})
+}
+
+func TestPublisherGoesOnAfterTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.run()
+		alice := w.issue("alice")
+		before := w.service.Publisher.Current(w.Issuer.ID())
+		w.revoke(alice, ca.Superseded)
+		w.store.broken.Store(true)
+		time.Sleep(10 * time.Minute)
+		if w.service.Publisher.Current(w.Issuer.ID()) != before {
+			t.Fatal("a CRL was made with a store that is down")
+		}
+		if err := w.service.Publisher.Refresh(t.Context()); !errors.Is(err, errBroken) {
+			t.Errorf("Refresh: %v", err)
+		}
+		w.store.broken.Store(false)
+		time.Sleep(time.Minute + time.Second)
+		if _, ok := w.onCRL()[alice.Serial.String()]; !ok {
+			t.Error("the CRL is not made once the store is back")
+		}
+	})
+}
+
+func TestRestart(t *testing.T) {
+	w := newWorld(t, nil)
+	alice := w.issue("alice")
+	w.revoke(alice, ca.KeyCompromise)
+	w.refresh()
+	before := w.service.Publisher.Current(w.Issuer.ID())
+	w.restart()
+	after := w.service.Publisher.Current(w.Issuer.ID())
+	if after == nil || !bytes.Equal(after.DER, before.DER) || after.ETag != before.ETag {
+		t.Fatalf("the CRL is not there after a restart: %+v", after)
+	}
+	w.store.behind.Store(5) // as if restored from a backup
+	w.refresh()
+	if got := w.service.Publisher.Current(w.Issuer.ID()); got.Number.Cmp(before.Number) <= 0 || !got.Modified.After(after.Modified) {
+		t.Errorf("number %v, modified %v after number %v, modified %v", got.Number, got.Modified, before.Number, after.Modified)
+	}
+	// A file that is cut short, or another CA's, is no reason not to start.
+	for _, bad := range [][]byte{before.DER[:100], newWorld(t, nil).readRootCRL()} {
+		must(t, os.WriteFile(filepath.Join(w.dir, w.Issuer.ID()+".crl"), bad, 0o600))
+		w.restart()
+		if l := w.service.Publisher.Current(w.Issuer.ID()); l != nil {
+			t.Error("a bad file is given out")
+		}
+	}
+}
+
+func (w *world) readRootCRL() []byte {
+	w.Helper()
+	data, err := os.ReadFile(w.conf.RootCRL)
+	must(w, err)
+	return data
+}
+
+func TestFullDiskHidesNoRevocation(t *testing.T) {
+	w := newWorld(t, func(c *revocation.Config) { c.CRLDir = filepath.Join(c.CRLDir, "not there") })
+	alice := w.issue("alice")
+	w.revoke(alice, ca.KeyCompromise)
+	w.refresh()
+	if _, ok := w.onCRL()[alice.Serial.String()]; !ok {
+		t.Error("alice is not on the CRL because its file can't be written")
+	}
+}
+
+// RFC 5280, Section 3.3: an entry stays until one CRL after the certificate's end has it.
+func TestExpiredAppearsOnceMore(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, func(c *revocation.Config) { c.Now = func() time.Time { return now } })
+	alice := w.issue("alice")
+	w.revoke(alice, ca.KeyCompromise)
+	for _, c := range []struct {
+		at   time.Time
+		want bool
+	}{
+		{now, true}, {alice.NotAfter.Add(-time.Hour), true}, {alice.NotAfter.Add(time.Hour), true}, {alice.NotAfter.Add(2 * time.Hour), false},
+	} {
+		now = c.at
+		w.refresh()
+		if _, ok := w.onCRL()[alice.Serial.String()]; ok != c.want {
+			t.Errorf("at %v, with its end at %v: on the CRL %v", c.at, alice.NotAfter, ok)
+		}
+	}
+}
+
+func TestRootCRL(t *testing.T) {
+	log := new(bytes.Buffer)
+	now := time.Now()
+	w := newWorld(t, func(c *revocation.Config) {
+		c.Logger = slog.New(slog.NewTextHandler(log, nil))
+		c.Now = func() time.Time { return now }
+	})
+	p, root := w.service.Publisher, w.RootIssuer.ID()
+	if _, err := p.Lists(); err == nil {
+		t.Error("lists before the issuer's first CRL")
+	}
+	w.refresh()
+	number := func() int64 { return p.Current(root).Number.Int64() }
+	if number() != 1 {
+		t.Fatalf("number %d", number())
+	}
+	w.signRootCRL(2, 365*24*time.Hour)
+	if number() != 2 {
+		t.Errorf("number %d after the file has changed", number())
+	}
+	good := w.readRootCRL()
+	for name, bad := range map[string][]byte{
+		"cut short": good[:50], "another CA's": newWorld(t, nil).readRootCRL(), "empty": nil,
+	} {
+		must(t, os.WriteFile(w.conf.RootCRL, bad, 0o600))
+		if number() != 2 {
+			t.Errorf("%s: number %d", name, number())
+		}
+	}
+	w.signRootCRL(1, 365*24*time.Hour)
+	if number() != 2 {
+		t.Error("an older CRL has taken the newer one's place")
+	}
+	must(t, os.WriteFile(w.conf.RootCRL, crl.EncodePEM(good), 0o600)) // PEM will do
+	must(t, p.Check())
+	now = now.Add(366 * 24 * time.Hour)
+	w.refresh()
+	if err := p.Check(); !errors.Is(err, crl.ErrExpired) {
+		t.Errorf("Check with a root's CRL that has run out: %v", err)
+	}
+	if !strings.Contains(log.String(), "older than 2") {
+		t.Errorf("the log does not tell of the older one:\n%s", log)
+	}
+}
+
+func TestRootCRLNearsItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(bytes.Buffer)
+		w := newWorld(t, func(c *revocation.Config) {
+			c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			c.CRLLifetime = 60 * 24 * time.Hour
+		})
+		w.run()
+		time.Sleep(330 * 24 * time.Hour)
+		if strings.Contains(log.String(), "nears its end") {
+			t.Fatal("warned too early")
+		}
+		time.Sleep(10 * 24 * time.Hour)
+		if n := strings.Count(log.String(), "nears its end"); n < 4 || n > 6 {
+			t.Errorf("warned %d times in the five days since 30 days are left\n%s", n, log)
+		}
+	})
+}
+
+func TestMissingRootCRL(t *testing.T) {
+	w := newWorld(t, nil)
+	must(t, os.Remove(w.conf.RootCRL))
+	w.restart()
+	w.refresh()
+	if got := w.get("/crl/bundle.pem"); got.Code != 503 {
+		t.Errorf("half a bundle: %d", got.Code)
+	}
+	if w.service.Publisher.Check() == nil {
+		t.Error("Check is content without the root's CRL")
+	}
+	w.signRootCRL(1, time.Hour)
+	if got := w.get("/crl/bundle.pem"); got.Code != 200 || strings.Count(got.Body.String(), "BEGIN X509 CRL") != 2 {
+		t.Errorf("once it is there: %d\n%s", got.Code, got.Body)
+	}
+}
