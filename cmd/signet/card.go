@@ -9,6 +9,7 @@ import (
 
 	"signet/enroll/ceremony"
 	"signet/internal/command"
+	"signet/internal/dn"
 	"signet/piv"
 	"signet/piv/yubikey"
 )
@@ -109,7 +110,7 @@ func readSlot(c *cli.Context, card piv.Card, s piv.Slot) (slotInfo, bool, error)
 		out.PINPolicy, out.TouchPolicy = key.PINPolicy.String(), key.TouchPolicy.String()
 	}
 	if certErr == nil {
-		out.cert, out.Subject = cert, cert.Subject.String()
+		out.cert, out.Subject = cert, dn.String(cert.Subject)
 		out.Serial, out.NotAfter = fmt.Sprintf("%x", cert.SerialNumber), cert.NotAfter.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	return out, keyErr == nil || certErr == nil, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"signet/enroll"
+	"signet/internal/dn"
 	"signet/internal/exit"
 )
 
@@ -65,7 +66,7 @@ func meet(c *cli.Context, url, fingerprint string) (authority, error) {
 	if err != nil {
 		return authority{}, err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", url, root.Subject)
+	fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", url, dn.String(root.Subject))
 	return authority{URL: url, Fingerprint: enroll.Fingerprint(root),
 		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"signet/enroll"
 	"signet/enroll/ceremony"
 	"signet/internal/command"
+	"signet/internal/dn"
 	"signet/piv"
 )
 
@@ -95,7 +96,7 @@ type enrolled struct {
 
 func reportEnrolled(c *cli.Context, r *ceremony.Result) error {
 	cert := r.Certificate
-	out := enrolled{Card: r.Card, Slot: r.Slot.String(), Profile: r.Profile, Subject: cert.Subject.String(),
+	out := enrolled{Card: r.Card, Slot: r.Slot.String(), Profile: r.Profile, Subject: dn.String(cert.Subject),
 		Serial: r.Issued.Serial.String(), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
 		Certificate: r.Issued.Certificate, Chain: r.Issued.Chain, Resumed: r.Resumed, Secured: r.Secured}
 	return report(c, out, func() {

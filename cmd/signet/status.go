@@ -16,6 +16,7 @@ import (
 	"signet/ca"
 	"signet/enroll/ceremony"
 	"signet/internal/command"
+	"signet/internal/dn"
 	"signet/internal/exit"
 	"signet/piv"
 	"signet/revocation/ocsp"
@@ -126,7 +127,7 @@ func (s *status) fromFile(c *cli.Context) error {
 }
 
 func (s *status) fill() {
-	s.Subject, s.Issuer = s.cert.Subject.String(), s.cert.Issuer.String()
+	s.Subject, s.Issuer = dn.String(s.cert.Subject), dn.String(s.cert.Issuer)
 	s.Serial = fmt.Sprintf("%x", s.cert.SerialNumber)
 	if n, ok := ca.SerialOf(s.cert.SerialNumber); ok {
 		s.Serial = n.String()

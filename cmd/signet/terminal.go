@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"signet/enroll/ceremony"
+	"signet/internal/dn"
 	"signet/internal/exit"
 )
 
@@ -136,8 +137,8 @@ func askLine(c *cli.Context, question, suggestion string) (string, error) {
 
 // describe shows a certificate in a few lines.
 func describe(w io.Writer, cert *x509.Certificate) {
-	fmt.Fprintf(w, "  subject  %s\n", cert.Subject)
-	fmt.Fprintf(w, "  issuer   %s\n", cert.Issuer)
+	fmt.Fprintf(w, "  subject  %s\n", dn.String(cert.Subject))
+	fmt.Fprintf(w, "  issuer   %s\n", dn.String(cert.Issuer))
 	fmt.Fprintf(w, "  serial   %x\n", cert.SerialNumber)
 	fmt.Fprintf(w, "  until    %s (%s)\n", cert.NotAfter.UTC().Format("2006-01-02 15:04 MST"), left(cert.NotAfter, time.Now()))
 }

@@ -299,4 +299,3 @@ func (w *world) generated() (n int) {
 	}
 	return n
 }
-

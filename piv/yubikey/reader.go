@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	pivgo "github.com/go-piv/piv-go/v2/piv"
 
@@ -35,15 +36,37 @@ func List(ctx context.Context) ([]piv.Info, error) {
 	return cards, nil
 }
 
+// patience is how long Open waits for another program to let go of a card: many
+// hold one for a moment, and PC/SC needs one to notice that a program has died.
+const patience = 2 * time.Second
+
 // Open opens the YubiKey with that serial number, or the only one for 0:
 // piv.ErrNoService, piv.ErrNoCard, piv.ErrInUse, *piv.SeveralError.
 func Open(ctx context.Context, serial uint32) (piv.Card, error) {
+	for end := time.Now().Add(patience); ; {
+		c, err := openOnce(ctx, serial)
+		if !errors.Is(err, piv.ErrInUse) || time.Now().After(end) {
+			return c, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func openOnce(ctx context.Context, serial uint32) (piv.Card, error) {
 	readers, err := readers(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if serial == 0 && len(readers) == 1 {
-		return open(ctx, readers[0])
+		c, err := open(ctx, readers[0])
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
 	if serial == 0 && len(readers) > 1 {
 		cards, err := List(ctx)

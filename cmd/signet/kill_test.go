@@ -1,0 +1,169 @@
+//go:build cgo
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"signet/enroll"
+	"signet/piv/softcard"
+)
+
+// everyNth of the commands that a card gets, the client is killed at. All of them, by
+// SIGNET_TEST_KILL=1, take a minute.
+func everyNth() int {
+	if os.Getenv("SIGNET_TEST_KILL") != "" {
+		return 1
+	}
+	return 7
+}
+
+// TestKilledAnywhere kills "signet enroll" (SIGKILL) at one command to the card after
+// another, with the command done or not. The next run must end well, with one
+// certificate issued, and the card's key the one in it.
+func TestKilledAnywhere(t *testing.T) {
+	total := commandsOf(t)
+	for n := 1; n <= total; n += everyNth() {
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d of %d, done %v", n, total, done), func(t *testing.T) { killAt(t, n, done) })
+		}
+	}
+}
+
+// commandsOf counts the commands of an enrollment that nobody disturbs.
+func commandsOf(t *testing.T) int {
+	d := newDesk(t)
+	if out, err := d.enroll().CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return d.cards[0].Count()
+}
+
+func killAt(t *testing.T, n int, done bool) {
+	d := newDesk(t)
+	d.killed(t, d.enroll(), n, done)
+	// Where the first run was through, what it did is kept.
+	out, err := d.enroll().CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "holds a certificate already") {
+		t.Fatalf("the next run: %v\n%s", err, out)
+	}
+	d.check(t)
+}
+
+// killed runs cmd and kills it at the n-th command that the card gets.
+func (d desk) killed(t *testing.T, cmd *exec.Cmd, n int, done bool) {
+	t.Helper()
+	card := d.cards[0]
+	// The delay is how long there is to kill it. Then the command is done all the
+	// same, or refused as by a card that lost power.
+	fault := softcard.Fault{Nth: n, Delay: 100 * time.Millisecond}
+	if !done {
+		fault.Do, fault.SW = softcard.Fail, 0x6f00
+	}
+	card.Inject(fault)
+	before := card.Count()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for start := time.Now(); card.Count() < before+n; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatal("the command never came")
+		}
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	card.PowerCycle()
+}
+
+// TestRenewalKilledAnywhere does the same to "signet renew --new-key", where the old
+// key is gone in the middle.
+func TestRenewalKilledAnywhere(t *testing.T) {
+	d := newDesk(t)
+	d.must(t, d.enroll())
+	before := d.cards[0].Count()
+	d.must(t, d.run("renew", "--new-key", "--pin-file", "pin"))
+	total := d.cards[0].Count() - before
+	for n := 1; n <= total; n += everyNth() {
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d of %d, done %v", n, total, done), func(t *testing.T) { killRenewalAt(t, n, done) })
+		}
+	}
+}
+
+func killRenewalAt(t *testing.T, n int, done bool) {
+	d := newDesk(t)
+	d.must(t, d.enroll())
+	d.killed(t, d.run("renew", "--new-key", "--pin-file", "pin"), n, done)
+	issued := 2
+	if n, _ := d.issued(); n == 2 && len(d.journals()) == 0 {
+		issued = 3 // it was through, and this is another renewal
+	}
+	d.must(t, d.run("renew", "--new-key", "--pin-file", "pin"))
+	if n, err := d.issued(); err != nil || n != issued {
+		t.Errorf("%d certificates were issued, want %d (%v)", n, issued, err)
+	}
+	d.must(t, d.run("status"))
+}
+
+func (d desk) must(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args[1:], err, out)
+	}
+}
+
+func (d desk) journals() []string {
+	left, _ := filepath.Glob(filepath.Join(d.dir, "state", "signet", "*.json"))
+	return left
+}
+
+// A desk is a world with the person's files.
+type desk struct{ *world }
+
+func newDesk(t *testing.T) desk {
+	t.Helper()
+	w, err := newWorld(t.Cleanup, softcard.Version{5, 4, 3}, enroll.PlanConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"password": password, "pin": "271828", "puk": "31415926"} {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return desk{w}
+}
+
+func (d desk) run(args ...string) *exec.Cmd {
+	cmd := exec.Command("signet", args...)
+	cmd.Dir, cmd.Env = d.dir, append(os.Environ(), d.env()...)
+	return cmd
+}
+
+func (d desk) enroll() *exec.Cmd {
+	return d.run("enroll", "--ca", d.url, "--fingerprint", enroll.Fingerprint(d.ca.Root),
+		"--user", "alice", "--password-file", "password", "--pin-file", "pin", "--puk-file", "puk")
+}
+
+func (d desk) check(t *testing.T) {
+	t.Helper()
+	if n, err := d.issued(); err != nil || n != 1 {
+		t.Errorf("%d certificates were issued, want 1 (%v)", n, err)
+	}
+	if out, err := d.run("status").CombinedOutput(); err != nil {
+		t.Errorf("status: %v\n%s", err, out)
+	}
+	out, err := d.run("card", "info").CombinedOutput()
+	if err != nil || strings.Contains(string(out), "factory") {
+		t.Errorf("card info: %v\n%s", err, out)
+	}
+	if left := d.journals(); len(left) > 0 {
+		t.Errorf("the journal stayed: %v", left)
+	}
+}
