@@ -34,7 +34,7 @@ func userAdd() *cli.Command {
 	return &cli.Command{
 		Name: "add", Usage: "make an account", ArgsUsage: "NAME",
 		Flags: reportFlags(
-			&cli.StringFlag{Name: "full-name", Usage: "the person's `NAME` (default: the account's)"},
+			&cli.StringFlag{Name: "full-name", Aliases: []string{"name"}, Usage: "the person's `NAME` (default: the account's)"},
 			&cli.StringFlag{Name: "email", Usage: "the person's `ADDRESS`"},
 			&cli.StringSliceFlag{Name: "role", Usage: "user, officer, admin or auditor; may be given more than once (default: user)"},
 			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` that the account may enroll for; may be given more than once (default: user)"},

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -65,7 +64,10 @@ func Report(w io.Writer, err error, asJSON bool, program string) {
 
 // Usage is a wrong command line.
 func Usage(c *cli.Context, format string, args ...any) error {
-	name := strings.TrimSpace(c.App.Name + " " + strings.TrimPrefix(c.Command.FullName(), c.App.Name))
+	name := c.Command.HelpName // "signetd user add"
+	if name == "" {
+		name = c.App.Name
+	}
 	return exit.With(exit.Usage, fmt.Errorf(format, args...), "Try \""+name+" --help\".")
 }
 

@@ -53,7 +53,7 @@ func TestFlagsMayStandAfterArguments(t *testing.T) {
 
 func TestUsageErrorsExitWith2(t *testing.T) {
 	for line, want := range map[string]string{
-		"prog code new --no-such x": "no-such",
+		"prog code new --no-such x": `"prog code new --help"`,
 		"prog code nothing":         `there is no command "nothing"`,
 		"prog nothing":              `there is no command "nothing"`,
 		"prog --no-such":            "no-such",
