@@ -38,6 +38,9 @@ func (n *Nonce) UnmarshalText(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading a nonce: %w", err)
 	}
+	if Nonce(out).String() != string(text) { // encoding/base64 lets line breaks pass
+		return errors.New("reading a nonce: not in its one form")
+	}
 	*n = out
 	return nil
 }

@@ -49,6 +49,7 @@ func FuzzNonce(f *testing.F) {
 	f.Add([]byte(m.make("alice").String()))
 	f.Add([]byte("AAAA"))
 	f.Add([]byte("===="))
+	f.Add([]byte("\r"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var n Nonce
 		if n.UnmarshalText(text) != nil {

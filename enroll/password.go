@@ -109,6 +109,9 @@ func parsePasswordHash(s string) (*passwordHash, error) {
 	if h.sum, err = phcText.DecodeString(parts[5]); err != nil || len(h.sum) < 16 || len(h.sum) > 64 {
 		return nil, errPHC
 	}
+	if h.String() != s { // encoding/base64 lets line breaks pass
+		return nil, errPHC
+	}
 	return h, nil
 }
 

@@ -57,6 +57,7 @@ var badHashes = []string{
 	"$argon2id$v=19$m=016,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
 	"$argon2id$v=19$m=16,t=2,p=1$c29t$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
 	"$argon2id$v=19$m=16,t=2,p=1$c29tZXNhbHQ$CTFh",
+	"$argon2id$v=19$m=16,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm\r5c8y7cJHAph8ArZWb2GRPPc",
 	"$argon2id$v=19$m=16,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc$",
 }
 
