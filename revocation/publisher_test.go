@@ -108,6 +108,7 @@ func TestPublisherGoesOnAfterTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.run()
+		synctest.Wait() // until its first CRL, too, is out
 		alice := w.issue("alice")
 		before := w.service.Publisher.Current(w.Issuer.ID())
 		w.revoke(alice, ca.Superseded)
@@ -191,7 +192,7 @@ func TestExpiredAppearsOnceMore(t *testing.T) {
 }
 
 func TestRootCRL(t *testing.T) {
-	log := new(bytes.Buffer)
+	log := new(logBook)
 	now := time.Now()
 	w := newWorld(t, func(c *revocation.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(log, nil))
@@ -237,7 +238,7 @@ func TestRootCRL(t *testing.T) {
 
 func TestRootCRLNearsItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := new(bytes.Buffer)
+		log := new(logBook)
 		w := newWorld(t, func(c *revocation.Config) {
 			c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			c.CRLLifetime = 60 * 24 * time.Hour
