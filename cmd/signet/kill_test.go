@@ -132,6 +132,11 @@ func newDesk(t *testing.T) desk {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return deskIn(t, w)
+}
+
+func deskIn(t *testing.T, w *world) desk {
+	t.Helper()
 	for name, text := range map[string]string{"password": password, "pin": "271828", "puk": "31415926"} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -191,6 +192,11 @@ func (w *world) newRevocation(cleanup func(func()), issuer *ca.Issuer, serials *
 	done := make(chan struct{})
 	go func() { defer close(done); _ = service.Run(ctx) }()
 	cleanup(func() { cancel(); <-done })
+	for start := time.Now(); service.Publisher.Check() != nil || service.Responder.Check() != nil; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			return nil, errors.Join(service.Publisher.Check(), service.Responder.Check())
+		}
+	}
 	return service, nil
 }
 
