@@ -25,6 +25,7 @@ type handler struct {
 	responder *Responder
 	ids       map[string]*x509.Certificate // every CA certificate by issuer ID
 	roots     []byte                       // PEM
+	bundle    []byte                       // PEM, the root first
 	started   time.Time
 	next      http.Handler
 	now       func() time.Time
@@ -35,6 +36,7 @@ type handler struct {
 //	GET  /crl/{id}.crl     the CRL of the issuer with that ID, DER
 //	GET  /crl/bundle.pem   the CRL of every level, PEM
 //	GET  /ca/{id}.cer      a CA certificate, DER
+//	GET  /ca/bundle.pem    the certificates of every level, the root's first, PEM
 //	GET  /roots.pem        the root's certificate, PEM
 //	POST /ocsp             OCSP (RFC 6960, Appendix A)
 //	GET  /ocsp/{base64}    OCSP
@@ -51,10 +53,13 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 		ids: map[string]*x509.Certificate{}, started: p.now(), now: p.now,
 	}
 	root := p.issuer.Root()
-	for _, c := range append(p.issuer.Chain(), root) {
-		h.ids[ca.IssuerID(c)] = c
-	}
 	h.roots = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
+	h.bundle = h.roots
+	h.ids[ca.IssuerID(root)] = root
+	for _, c := range p.issuer.Chain() {
+		h.ids[ca.IssuerID(c)] = c
+		h.bundle = append(h.bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
 	return h
 }
 
@@ -81,8 +86,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // fileAt is what serves the file at path, or nil.
 func (h *handler) fileAt(path string) http.HandlerFunc {
-	if path == "/roots.pem" {
-		return h.serveRoots
+	switch path {
+	case "/roots.pem":
+		return h.servePEM(h.roots)
+	case "/ca/bundle.pem":
+		return h.servePEM(h.bundle)
 	}
 	if path == "/crl/bundle.pem" {
 		return h.serveBundle
@@ -139,8 +147,8 @@ func (h *handler) serveBundle(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", modified, bytes.NewReader(b.pem))
 }
 
-func (h *handler) serveRoots(w http.ResponseWriter, r *http.Request) {
-	h.serveFixed(w, r, pemContentType, h.roots)
+func (h *handler) servePEM(data []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { h.serveFixed(w, r, pemContentType, data) }
 }
 
 // serveFixed serves what does not change while the server runs.

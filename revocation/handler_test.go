@@ -42,6 +42,7 @@ func TestFiles(t *testing.T) {
 		"/ca/" + inter + ".cer":   {"application/pkix-cert", w.Intermediate.Raw},
 		"/ca/" + root + ".cer":    {"application/pkix-cert", w.Root.Raw},
 		"/roots.pem":              {"application/x-pem-file", asPEM(w.Root.Raw)},
+		"/ca/bundle.pem":          {"application/x-pem-file", append(asPEM(w.Root.Raw), asPEM(w.Intermediate.Raw)...)},
 		"/crl/bundle.pem":         {"application/x-pem-file", crl.EncodePEM(w.service.Publisher.Current(inter).DER, w.readRootCRL())},
 	} {
 		got := w.get(path)

@@ -33,9 +33,10 @@ type Publisher struct {
 
 	wake   chan struct{} // told that something was revoked; holds one
 	turn   chan struct{} // held by whoever makes a CRL
-	mu     sync.Mutex    // owns the two below
+	mu     sync.Mutex    // owns the three below
 	wanted uint64        // how many times a CRL was asked for
 	made   uint64        // how many of those the last CRL answers
+	out    chan struct{} // closed when made grows, and replaced
 }
 
 // A bundle is the PEM of the CRL of every level, as made from those lists.
@@ -49,7 +50,7 @@ func newPublisher(c Config) *Publisher {
 	p := &Publisher{
 		store: c.Store, issuer: c.Issuer, lifetime: c.CRLLifetime, overlap: c.CRLOverlap,
 		logger: c.Logger, now: c.Now,
-		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), out: make(chan struct{}),
 	}
 	if root := c.Issuer.Root(); !root.Equal(c.Issuer.Certificate()) {
 		p.root = &rootFile{path: c.RootCRL, issuer: root, logger: c.Logger}
@@ -180,6 +181,32 @@ func (p *Publisher) Refresh(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	p.made = all
+	close(p.out)
+	p.out = make(chan struct{})
 	p.mu.Unlock()
 	return nil
+}
+
+// Await returns when a CRL is out that shows everything that was on disk when
+// Await was called. It leaves the making to [Service.Run], where a burst
+// shares one, and so waits for ctx alone where that is not running.
+func (p *Publisher) Await(ctx context.Context) error {
+	p.mu.Lock()
+	p.wanted++
+	mine := p.wanted
+	p.mu.Unlock()
+	p.notify()
+	for {
+		p.mu.Lock()
+		made, out := p.made, p.out
+		p.mu.Unlock()
+		if made >= mine {
+			return nil
+		}
+		select {
+		case <-out:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the next CRL: %w", ctx.Err())
+		}
+	}
 }

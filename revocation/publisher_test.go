@@ -58,6 +58,40 @@ func TestBurstSharesACRL(t *testing.T) {
 	})
 }
 
+func TestAwaitSharesTheCRLOfABurst(t *testing.T) {
+	w := newWorld(t, nil)
+	w.run()
+	before := w.store.crls.Load()
+	const callers = 20
+	errs := make(chan error, callers)
+	for range callers {
+		c := w.issue("alice")
+		go func() {
+			w.revoke(c, ca.Superseded)
+			err := w.service.Publisher.Await(t.Context())
+			if _, ok := w.onCRL()[c.Serial.String()]; err == nil && !ok {
+				err = errors.New("Await returned before the CRL that shows the revocation")
+			}
+			errs <- err
+		}()
+	}
+	for range callers {
+		must(t, <-errs)
+	}
+	if n := w.store.crls.Load() - before; n > 3 {
+		t.Errorf("%d CRLs for a burst of %d", n, callers)
+	}
+}
+
+func TestAwaitGivesUpWithItsCaller(t *testing.T) {
+	w := newWorld(t, nil) // no one makes CRLs
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := w.service.Publisher.Await(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestRefreshGivesUpWithItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
