@@ -71,6 +71,7 @@ func explainTyped(err error) error {
 		several  *piv.SeveralError
 		occupied *ceremony.OccupiedError
 		secret   *ceremony.SecretError
+		pending  *ceremony.PendingError
 	)
 	switch {
 	case errors.Is(err, ceremony.ErrLastTry):
@@ -81,6 +82,8 @@ func explainTyped(err error) error {
 		return exit.With(exit.Usage, err, "Pick one with --serial: "+serials(several.Cards)+".")
 	case errors.As(err, &occupied):
 		return exit.With(exit.Denied, err, "It was kept. To replace it and its key: --force. To renew it: signet renew.")
+	case errors.As(err, &pending):
+		return exit.With(exit.Usage, err, "End that first: run the command without --profile and --algorithm.")
 	case errors.As(err, &secret):
 		return exit.With(exit.Usage, err, "Choose another "+secret.What+".")
 	}

@@ -19,7 +19,7 @@ import (
 // A Ctrl-C while the card waits for a touch ends the run at once, although the card
 // goes on waiting, and the next run goes on.
 func TestInterruptedAtTouch(t *testing.T) {
-	w, err := newWorld(t.Cleanup, softcard.Version{5, 7, 1}, enroll.PlanConfig{TouchPolicy: "cached"})
+	w, err := newWorld(t.Cleanup, softcard.Version{5, 7, 1}, plan{PlanConfig: enroll.PlanConfig{TouchPolicy: "cached"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ type desk struct{ *world }
 
 func newDesk(t *testing.T) desk {
 	t.Helper()
-	w, err := newWorld(t.Cleanup, softcard.Version{5, 4, 3}, enroll.PlanConfig{})
+	w, err := newWorld(t.Cleanup, softcard.Version{5, 4, 3}, plan{})
 	if err != nil {
 		t.Fatal(err)
 	}

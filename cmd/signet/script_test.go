@@ -17,7 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"signet/enroll"
+	"signet/piv"
 	"signet/piv/softcard"
 )
 
@@ -30,7 +30,9 @@ type worldKey struct{}
 // TestScripts runs testdata/script. Each script has a world of its own: a CA, and a
 // factory-new card 1001 with firmware 5.4.3. Beside testscript's commands:
 //
-//	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c
+//	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
+//	                          algorithms=P-256,Ed25519; stranger: the CA doesn't trust the card
+//	trust                     now it does
 //	card SERIAL unplug|plug|hold|release|touch MODE|add|fault INS DO [NTH]
 //	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
 //	server stop               the CA is gone for good
@@ -44,18 +46,19 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			return enter(e, softcard.Version{5, 4, 3}, enroll.PlanConfig{})
+			return enter(e, softcard.Version{5, 4, 3}, plan{})
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world": cmdWorld, "card": cmdCard, "weather": cmdWeather, "server": cmdServer, "pcscd": cmdPCSCD,
 			"code": cmdCode, "issued": cmdIssued, "generated": cmdGenerated, "killed": cmdKilled, "exits": cmdExits,
+			"trust": cmdTrust,
 		},
 	})
 }
 
 // enter makes a world and the files that scripts use.
-func enter(e *testscript.Env, fw softcard.Version, plan enroll.PlanConfig) error {
-	w, err := newWorld(e.Defer, fw, plan)
+func enter(e *testscript.Env, fw softcard.Version, p plan) error {
+	w, err := newWorld(e.Defer, fw, p)
 	if err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func enter(e *testscript.Env, fw softcard.Version, plan enroll.PlanConfig) error
 func theWorld(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
 
 func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
-	fw, plan := softcard.Version{5, 4, 3}, enroll.PlanConfig{}
+	fw, p := softcard.Version{5, 4, 3}, plan{}
 	for _, arg := range args {
 		key, value, _ := strings.Cut(arg, "=")
 		switch key {
@@ -85,16 +88,20 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 			_, err := fmt.Sscanf(value, "%d.%d.%d", &fw[0], &fw[1], &fw[2])
 			ts.Check(err)
 		case "touch":
-			plan.TouchPolicy = value
+			p.TouchPolicy = value
 		case "pin":
-			plan.PINPolicy = value
+			p.PINPolicy = value
+		case "algorithms":
+			p.algorithms = strings.Split(value, ",")
+		case "stranger":
+			p.stranger = true
 		case "slot":
-			plan.Slot = value
+			p.Slot = value
 		default:
 			ts.Fatalf("no setting %q", key)
 		}
 	}
-	w, err := newWorld(ts.Defer, fw, plan)
+	w, err := newWorld(ts.Defer, fw, p)
 	ts.Check(err)
 	*theWorldPointer(ts) = w
 	for _, kv := range w.env() {
@@ -167,6 +174,13 @@ func doCard(ts *testscript.TestScript, c *softcard.Card, args []string) {
 func cmdWeather(ts *testscript.TestScript, _ bool, args []string) { current(ts).weather.Store(args[0]) }
 func cmdServer(ts *testscript.TestScript, _ bool, _ []string)     { current(ts).tls.Close() }
 func cmdPCSCD(ts *testscript.TestScript, _ bool, _ []string)      { ts.Check(current(ts).pcsc.Close()) }
+
+func cmdTrust(ts *testscript.TestScript, _ bool, _ []string) {
+	root, err := sharedRoot()
+	ts.Check(err)
+	w := current(ts)
+	ts.Check(w.enroller.SetPolicy(w.profiles, piv.NewRoots(root.Certificate())))
+}
 
 func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
 	code, _, err := current(ts).enroller.Codes().New(context.Background(), args[0], "", time.Hour, "@operator")

@@ -49,6 +49,9 @@ type world struct {
 	weather atomic.Value // of string
 	kill    atomic.Pointer[os.Process]
 
+	roots    *piv.Roots
+	profiles map[string]*enroll.Profile
+
 	next **world // that a script has gone on to
 }
 
@@ -61,12 +64,19 @@ const (
 	killThen = "kill-then" // the client is killed once the CA has issued
 )
 
+// A plan is the profile's.
+type plan struct {
+	enroll.PlanConfig
+	algorithms []string // nil for the default
+	stranger   bool     // the CA doesn't trust the cards' root
+}
+
 // sharedRoot signs every card's attestation key. RSA takes its time: one is made for all.
 var sharedRoot = sync.OnceValues(softcard.NewRoot)
 
 // newWorld makes a world with one card, whose firmware is fw. plan is the
 // profile's key plan. It ends with the cleanup given.
-func newWorld(cleanup func(func()), fw softcard.Version, plan enroll.PlanConfig) (*world, error) {
+func newWorld(cleanup func(func()), fw softcard.Version, plan plan) (*world, error) {
 	dir, err := os.MkdirTemp("", "signet") // short: a unix socket's path is
 	if err != nil {
 		return nil, err
@@ -89,7 +99,7 @@ func (w *world) openStore(cleanup func(func())) (err error) {
 	return err
 }
 
-func (w *world) serve(cleanup func(func()), plan enroll.PlanConfig) error {
+func (w *world) serve(cleanup func(func()), plan plan) error {
 	var plain http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { plain.ServeHTTP(rw, r) }))
 	cleanup(server.Close)
@@ -128,23 +138,32 @@ func (w *world) hierarchy() (*ca.Issuer, *ca.SerialSource, error) {
 	return issuer, serials, err
 }
 
-func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan enroll.PlanConfig) error {
+func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan plan) error {
 	root, err := sharedRoot()
 	if err != nil {
 		return err
 	}
-	base, err := ca.NewProfile("user", ca.DefaultProfile())
+	config := ca.DefaultProfile()
+	if plan.algorithms != nil {
+		config.KeyAlgorithms = plan.algorithms
+	}
+	base, err := ca.NewProfile("user", config)
 	if err != nil {
 		return err
 	}
-	profile, err := enroll.NewProfile(base, plan)
+	profile, err := enroll.NewProfile(base, plan.PlanConfig)
 	if err != nil {
 		return err
 	}
+	w.roots = piv.NewRoots(root.Certificate())
+	if plan.stranger {
+		w.roots = piv.NewRoots()
+	}
+	w.profiles = map[string]*enroll.Profile{"user": profile}
 	w.enroller, err = enroll.New(enroll.Config{
 		Store: w.store, Issuer: issuer, Serials: serials, URLs: ca.URLsAt(w.plainURL, issuer.ID()),
 		Passwords: enroll.PasswordParams{Memory: 8, Time: 1},
-		Profiles:  map[string]*enroll.Profile{"user": profile}, Roots: piv.NewRoots(root.Certificate()),
+		Profiles:  w.profiles, Roots: w.roots,
 	})
 	if err != nil {
 		return err

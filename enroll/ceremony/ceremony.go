@@ -1,11 +1,13 @@
 package ceremony
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 
 	"signet/ca"
 	"signet/enroll"
@@ -70,6 +72,7 @@ type run struct {
 	Config
 	entry   *entry
 	profile string // asked for, where Config names none
+	refused []byte // SubjectPublicKeyInfo of a key in the slot that the CA refused
 	pin     string
 	ca      Authority // who is asked now
 	resumed bool
@@ -98,8 +101,11 @@ func Enroll(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pending {
+	if pending && !r.entry.Key.Refused {
 		return r.resume(ctx)
+	}
+	if pending {
+		r.refused, r.entry.Key = r.entry.Key.Public, nil
 	}
 	offer, err := r.plan(ctx)
 	if err != nil {
@@ -126,6 +132,9 @@ func Enroll(ctx context.Context, cfg Config) (*Result, error) {
 
 // resume goes on with the key that the journal tells of.
 func (r *run) resume(ctx context.Context) (*Result, error) {
+	if err := r.same(); err != nil {
+		return nil, err
+	}
 	r.resumed = true
 	r.UI.Note("going on with the key that an earlier run made")
 	k := r.entry.Key
@@ -203,13 +212,25 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		Profile: k.Profile, Resumed: r.resumed, Secured: r.secured}, nil
 }
 
-// submit hands the CSR in. Where the nonce in it has run out, or a server that lost
-// its memory doesn't know it, a new CSR of the same key is signed.
+// same refuses to go on with a key that isn't what is asked for now.
+func (r *run) same() error {
+	k := r.entry.Key
+	if r.Profile != "" && r.Profile != k.Profile {
+		return &PendingError{fmt.Sprintf("an enrollment for profile %s was begun on this card", k.Profile)}
+	}
+	if r.Algorithm != "" && r.Algorithm != k.Algorithm {
+		return &PendingError{fmt.Sprintf("an enrollment with a %s key was begun on this card", k.Algorithm)}
+	}
+	return nil
+}
+
+// submit hands the CSR in. Where the nonce in it has run out, or is another
+// account's, a new CSR of the same key is signed.
 func (r *run) submit(ctx context.Context) error {
 	k := r.entry.Key
 	r.UI.Step(StepSubmit)
 	issued, err := r.ca.Submit(ctx, k.Profile, k.CSR)
-	if r.resumed && refusedNonce(err) {
+	if refusedNonce(err) {
 		offer, planErr := r.plan(ctx)
 		if planErr != nil {
 			return planErr
@@ -221,7 +242,7 @@ func (r *run) submit(ctx context.Context) error {
 		issued, err = r.ca.Submit(ctx, k.Profile, k.CSR)
 	}
 	if err != nil {
-		return fmt.Errorf("handing the request in: %w", err)
+		return errors.Join(fmt.Errorf("handing the request in: %w", err), r.noteRefusal(err))
 	}
 	if _, err := r.check(issued); err != nil {
 		return err
@@ -240,4 +261,23 @@ func refusedNonce(err error) bool {
 		return true
 	}
 	return false
+}
+
+// noteRefusal remembers that the CA won't certify the key: the next run makes
+// another. One that was there before is kept, and the request forgotten.
+func (r *run) noteRefusal(err error) error {
+	var p *problem.Problem
+	if !errors.As(err, &p) {
+		return nil
+	}
+	kind, _, _ := strings.Cut(p.Rule, ".")
+	if kind != "attestation" && kind != "key" && kind != "csr" {
+		return nil // it may be all right another time, or by other credentials
+	}
+	if k := r.entry.Key; bytes.Equal(k.Public, k.Before) {
+		r.entry.Key = nil
+	} else {
+		k.Refused = true
+	}
+	return r.save()
 }

@@ -29,6 +29,12 @@ func (e *OccupiedError) Error() string {
 		e.Slot, e.Card.Serial, dn.String(e.Certificate.Subject), e.Certificate.NotAfter.Format("2006-01-02"))
 }
 
+// A PendingError is another enrollment that was begun on the card, and is to be
+// ended first.
+type PendingError struct{ Reason string }
+
+func (e *PendingError) Error() string { return e.Reason }
+
 // A SecretError is a new PIN or PUK that is not good enough.
 type SecretError struct {
 	What   string // "PIN" or "PUK"

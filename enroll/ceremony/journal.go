@@ -61,6 +61,8 @@ type pendingKey struct {
 	Public    []byte          `json:"public,omitempty"` // SubjectPublicKeyInfo, once known
 	CSR       []byte          `json:"csr,omitempty"`
 	Issued    *enroll.Issued  `json:"issued,omitempty"`
+	// Refused is a key, made for this, that the CA won't certify: it may go.
+	Refused bool `json:"refused,omitempty"`
 }
 
 func (j Journal) path(card uint32) string {

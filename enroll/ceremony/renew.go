@@ -32,7 +32,7 @@ func Renew(ctx context.Context, cfg Config, newKey bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pending {
+	if pending && !r.entry.Key.Refused {
 		return r.resume(ctx)
 	}
 	if newKey {

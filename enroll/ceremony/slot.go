@@ -62,6 +62,9 @@ func (r *run) clearSlot(ctx context.Context) error {
 		return err
 	}
 	o.Key = k.Before != nil
+	if r.refused != nil && bytes.Equal(k.Before, r.refused) {
+		return nil // made by us, of no use to anyone
+	}
 	if o.Certificate == nil && !o.Key && !o.unreadable {
 		return nil
 	}
