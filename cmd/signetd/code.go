@@ -17,7 +17,7 @@ func codeNew() *cli.Command {
 	return &cli.Command{
 		Name: "new", Usage: "make a code with which USER may enroll once", ArgsUsage: "USER",
 		Flags: reportFlags(
-			&cli.StringFlag{Name: "ttl", Usage: "how long it is good, as `TIME`: \"24h\", \"7d\"", Value: "24h", EnvVars: []string{"SIGNET_TTL"}},
+			&cli.StringFlag{Name: "ttl", Usage: "how long it is good, as `TIME`: \"24h\", \"7d\"", Value: "24h"},
 			&cli.StringFlag{Name: "profile", Usage: "the `PROFILE` that it is good for (default: any that the account may have)"}),
 		Action: func(c *cli.Context) error {
 			args, err := command.Args(c, "USER")

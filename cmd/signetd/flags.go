@@ -17,16 +17,14 @@ const configName = "signetd.toml"
 // placeFlags say where the CA is. Every command has them.
 func placeFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "dir", Usage: "the CA's `FOLDER`", EnvVars: []string{"SIGNET_DIR"}, Value: defaultDir()},
-		&cli.StringFlag{Name: "config", Usage: "the configuration `FILE` (default: " + configName + " in the folder)",
-			EnvVars: []string{"SIGNET_CONFIG"}},
+		&cli.StringFlag{Name: "dir", Usage: "the CA's `FOLDER`", Value: defaultDir()},
+		&cli.StringFlag{Name: "config", Usage: "the configuration `FILE` (default: " + configName + " in the folder)"},
 	}
 }
 
 // passwordFileFlag is where the passphrase of the keys comes from.
 func passwordFileFlag() cli.Flag {
-	return &cli.StringFlag{Name: "password-file", EnvVars: []string{"SIGNET_PASSWORD_FILE"},
-		Usage: "read the passphrase of the keys from `FILE`, or from stdin if it is -"}
+	return &cli.StringFlag{Name: "password-file", Usage: "read the passphrase of the keys from `FILE`, or from stdin if it is -"}
 }
 
 // defaultDir is /var/lib/signet for root, else $XDG_DATA_HOME/signet.

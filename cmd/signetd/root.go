@@ -34,8 +34,8 @@ func rootCRLCommand() *cli.Command {
 		Description: "Bring the root's folder back first, or name where it is with --root. A running server\n" +
 			"takes the new CRL up by itself.",
 		Flags: append(placeFlags(), passwordFileFlag(), command.JSON(),
-			&cli.StringFlag{Name: "root", Usage: "the root's `FOLDER` (default: root in the CA's folder)", EnvVars: []string{"SIGNET_ROOT"}},
-			&cli.StringFlag{Name: "lifetime", Usage: "how long it is good, as `TIME`", Value: "365d", EnvVars: []string{"SIGNET_LIFETIME"}}),
+			&cli.StringFlag{Name: "root", Usage: "the root's `FOLDER` (default: root in the CA's folder)"},
+			&cli.StringFlag{Name: "lifetime", Usage: "how long it is good, as `TIME`", Value: "365d"}),
 		Action: func(c *cli.Context) error {
 			if _, err := command.Args(c); err != nil {
 				return err

@@ -24,11 +24,11 @@ func serveCommand() *cli.Command {
 		Description: "SIGTERM or SIGINT ends it once the requests under way are answered; a second one ends it\n" +
 			"at once. SIGHUP makes it read its configuration again.",
 		Flags: append(placeFlags(), passwordFileFlag(),
-			&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the listener for people and enrollment", EnvVars: []string{"SIGNET_HTTPS"}},
-			&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the listener for CRLs and OCSP", EnvVars: []string{"SIGNET_HTTP"}},
-			&cli.StringFlag{Name: "log-format", Usage: "text or json", EnvVars: []string{"SIGNET_LOG_FORMAT"}},
-			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", EnvVars: []string{"SIGNET_LOG_LEVEL"}},
-			&cli.StringFlag{Name: "ready-file", Usage: "write the listeners' addresses as JSON to `FILE` when the server is ready", EnvVars: []string{"SIGNET_READY_FILE"}}),
+			&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the listener for people and enrollment"},
+			&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the listener for CRLs and OCSP"},
+			&cli.StringFlag{Name: "log-format", Usage: "text or json"},
+			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error"},
+			&cli.StringFlag{Name: "ready-file", Usage: "write the listeners' addresses as JSON to `FILE` when the server is ready"}),
 		Action: serveAction,
 	}
 }
@@ -113,7 +113,7 @@ func setLevel(conf *Config, level *slog.LevelVar) {
 // memoryGoal is how much memory the Go runtime works to stay within, in octets:
 // with it, the whole process stays below 40 MiB under 32 busy clients. It is
 // no bound: where there is more to hold, the collector just works harder.
-const memoryGoal = 24 << 20
+const memoryGoal = 20 << 20
 
 func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"signet/internal/atomicfile"
@@ -63,6 +64,7 @@ func (s *server) run(ctx context.Context, hup <-chan os.Signal) error {
 	g.Go(func() error { return s.certificate.run(ctx) })
 	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error { return s.reloads(ctx, hup) })
+	s.awaitFirst(ctx, first)
 	if err := s.ready(); err != nil {
 		return err
 	}
@@ -85,6 +87,10 @@ func (l *listeners) close() {
 	}
 }
 
+// maxConnections bounds the connections at each door, and so the memory that they
+// hold; those beyond wait in the system's queue.
+const maxConnections = 1024
+
 func (s *server) listen(ctx context.Context) (_ *listeners, err error) {
 	l := &listeners{}
 	defer func() {
@@ -100,6 +106,7 @@ func (s *server) listen(ctx context.Context) (_ *listeners, err error) {
 		return nil, fmt.Errorf("listen.http: %w", err)
 	}
 	s.httpsAddr, s.httpAddr = l.https.Addr().String(), l.http.Addr().String()
+	l.https, l.http = netutil.LimitListener(l.https, maxConnections), netutil.LimitListener(l.http, maxConnections)
 	l.operator, err = listenOperator(ctx, s.conf.socket(), s.logger)
 	return l, err
 }
@@ -174,6 +181,17 @@ func serveUntil(ctx context.Context, server *http.Server, l net.Listener, tls bo
 		return fmt.Errorf("requests were cut off after %s: %w", shutdownTimeout, err)
 	}
 	return nil
+}
+
+// awaitFirst waits until there is a CRL and an OCSP signer to answer with, but not
+// for long: a server that lacks one still enrolls, and /readyz says what is wrong.
+func (s *server) awaitFirst(ctx context.Context, a *authority) {
+	for range 100 {
+		if ctx.Err() != nil || a.revoking.Publisher.Current(s.issuer.ID()) != nil && a.revoking.Responder.Check() == nil {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // addresses is the content of the ready file.

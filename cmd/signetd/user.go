@@ -27,7 +27,8 @@ func reportFlags(more ...cli.Flag) []cli.Flag {
 }
 
 func userPasswordFlag() cli.Flag {
-	return &cli.StringFlag{Name: "password-file", Usage: "read the account's password from `FILE`, or from stdin if it is -"}
+	// SIGNET_PASSWORD_FILE is the CA's passphrase, which must not become an account's.
+	return &cli.StringFlag{Name: "password-file", EnvVars: []string{"SIGNET_USER_PASSWORD_FILE"}, Usage: "read the account's password from `FILE`, or from stdin if it is -"}
 }
 
 func userAdd() *cli.Command {

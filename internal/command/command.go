@@ -1,6 +1,7 @@
 // Package command is what both programs' command lines have in common: flags
-// may stand after arguments, every usage error exits with 2, and an error is
-// one sentence on stderr with a hint below it, or a JSON object with --json.
+// may stand after arguments or in the environment (SIGNET_<FLAG>), every usage
+// error exits with 2, and an error is one sentence on stderr with a hint below
+// it, or a JSON object with --json.
 package command
 
 import (
@@ -9,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -29,7 +30,7 @@ func Run(ctx context.Context, app *cli.App, args []string) int {
 	prepare(app)
 	err := app.RunContext(ctx, interspersed(app, args))
 	if err != nil {
-		Report(app.ErrWriter, err, slices.Contains(args, "--json"), app.Name)
+		Report(app.ErrWriter, err, wantsJSON(args, os.Getenv), app.Name)
 	}
 	return exit.CodeOf(err)
 }
@@ -101,6 +102,7 @@ func prepare(app *cli.App) {
 	walk = func(all []*cli.Command) {
 		for _, c := range all {
 			c.OnUsageError = usageError
+			fromEnvironment(c.Flags)
 			// A "help" subcommand would take the place of an argument of that name.
 			c.HideHelpCommand = true
 			if c.Action == nil {

@@ -99,3 +99,18 @@ func TestArgs(t *testing.T) {
 		t.Error("an error without a code is not Failed")
 	}
 }
+
+func TestEveryFlagHasItsVariable(t *testing.T) {
+	t.Setenv("SIGNET_TTL", "3h")
+	var got []string
+	if code := Run(t.Context(), app(&got, nil), []string{"prog", "code", "new", "x"}); code != 0 || !slices.Equal(got, []string{"", "3h", "x"}) {
+		t.Errorf("%d %q", code, got)
+	}
+	t.Setenv("SIGNET_JSON", "1")
+	var out bytes.Buffer
+	a := app(&got, errors.New("no"))
+	a.ErrWriter = &out
+	if Run(t.Context(), a, []string{"prog", "code", "new"}); out.String() != `{"error":"no","code":1}`+"\n" {
+		t.Errorf("%q", out.String())
+	}
+}
