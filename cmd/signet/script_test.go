@@ -33,7 +33,7 @@ type worldKey struct{}
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
 //	                          algorithms=P-256,Ed25519; stranger: the CA doesn't trust the card
 //	trust                     now it does
-//	card SERIAL unplug|plug|hold|release|touch MODE|add|fault INS DO [NTH]
+//	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH]
 //	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
 //	server stop               the CA is gone for good
 //	pcscd stop                so is the PC/SC service
@@ -155,6 +155,9 @@ func doCard(ts *testscript.TestScript, c *softcard.Card, args []string) {
 		c.Hold()
 	case "release":
 		c.Release()
+	case "wrong-pin":
+		c.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
+		c.Transmit([]byte("\x00\x20\x00\x80\x08000000\xff\xff"))
 	case "touch":
 		c.SetTouch(softcard.TouchMode(args[1]))
 	case "fault":

@@ -61,6 +61,7 @@ func mayTry(tries int) error {
 // the person, and one never to be spent.
 func (r *run) factoryPIN(ctx context.Context, tries int) (isNew bool, left int, err error) {
 	if tries < 3 {
+		r.UI.Note("the card may have the factory's PIN; it is not tried, since only 2 tries are left")
 		return false, tries, nil
 	}
 	err = r.Card.VerifyPIN(ctx, factoryPIN)
