@@ -95,6 +95,14 @@ const perBlock = 1 << 24
 // NewSerialSource makes a source that takes its blocks from store.
 func NewSerialSource(store SerialStore) *SerialSource { return &SerialSource{store: store} }
 
+// Reserve takes a block ahead of the first Next, which then has nothing to
+// write.
+func (s *SerialSource) Reserve(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ensure(ctx)
+}
+
 // Next returns a serial number that is reserved in the store: no later Next,
 // in this process or another one, returns it.
 func (s *SerialSource) Next(ctx context.Context) (Serial, error) {
@@ -115,13 +123,22 @@ func (s *SerialSource) Next(ctx context.Context) (Serial, error) {
 func (s *SerialSource) take(ctx context.Context) (block, count uint32, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ready || s.count == perBlock {
-		block, err := s.store.ReserveSerialBlock(ctx)
-		if err != nil {
-			return 0, 0, fmt.Errorf("reserving serial numbers: %w", err)
-		}
-		s.block, s.count, s.ready = block, 0, true
+	if err := s.ensure(ctx); err != nil {
+		return 0, 0, err
 	}
 	s.count++
 	return s.block, s.count - 1, nil
+}
+
+// ensure takes another block where none is left to count in; mu is held.
+func (s *SerialSource) ensure(ctx context.Context) error {
+	if s.ready && s.count < perBlock {
+		return nil
+	}
+	block, err := s.store.ReserveSerialBlock(ctx)
+	if err != nil {
+		return fmt.Errorf("reserving serial numbers: %w", err)
+	}
+	s.block, s.count, s.ready = block, 0, true
+	return nil
 }

@@ -1,0 +1,13 @@
+package harness
+
+import "net"
+
+// FreePort is a TCP port of 127.0.0.1 that nobody listens on.
+func FreePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
