@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/x509"
 	"errors"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -110,8 +109,8 @@ func readSlot(c *cli.Context, card piv.Card, s piv.Slot) (slotInfo, bool, error)
 		out.PINPolicy, out.TouchPolicy = key.PINPolicy.String(), key.TouchPolicy.String()
 	}
 	if certErr == nil {
-		out.cert, out.Subject = cert, dn.String(cert.Subject)
-		out.Serial, out.NotAfter = fmt.Sprintf("%x", cert.SerialNumber), cert.NotAfter.UTC().Format("2006-01-02T15:04:05Z")
+		out.cert, out.Subject = cert, dn.String(cert.RawSubject)
+		out.Serial, out.NotAfter = serialOf(cert), cert.NotAfter.UTC().Format("2006-01-02T15:04:05Z")
 	}
 	return out, keyErr == nil || certErr == nil, nil
 }

@@ -66,7 +66,7 @@ func meet(c *cli.Context, url, fingerprint string) (authority, error) {
 	if err != nil {
 		return authority{}, err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", url, dn.String(root.Subject))
+	fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", url, dn.String(root.RawSubject))
 	return authority{URL: url, Fingerprint: enroll.Fingerprint(root),
 		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))}, nil
 }

@@ -96,7 +96,7 @@ type enrolled struct {
 
 func reportEnrolled(c *cli.Context, r *ceremony.Result) error {
 	cert := r.Certificate
-	out := enrolled{Card: r.Card, Slot: r.Slot.String(), Profile: r.Profile, Subject: dn.String(cert.Subject),
+	out := enrolled{Card: r.Card, Slot: r.Slot.String(), Profile: r.Profile, Subject: dn.String(cert.RawSubject),
 		Serial: r.Issued.Serial.String(), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
 		Certificate: r.Issued.Certificate, Chain: r.Issued.Chain, Resumed: r.Resumed, Secured: r.Secured}
 	return report(c, out, func() {

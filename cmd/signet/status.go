@@ -127,11 +127,8 @@ func (s *status) fromFile(c *cli.Context) error {
 }
 
 func (s *status) fill() {
-	s.Subject, s.Issuer = dn.String(s.cert.Subject), dn.String(s.cert.Issuer)
-	s.Serial = fmt.Sprintf("%x", s.cert.SerialNumber)
-	if n, ok := ca.SerialOf(s.cert.SerialNumber); ok {
-		s.Serial = n.String()
-	}
+	s.Subject, s.Issuer = dn.String(s.cert.RawSubject), dn.String(s.cert.RawIssuer)
+	s.Serial = serialOf(s.cert)
 	s.NotBefore, s.NotAfter = s.cert.NotBefore, s.cert.NotAfter
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"signet/ca"
 	"signet/enroll/ceremony"
 	"signet/internal/dn"
 	"signet/internal/exit"
@@ -137,10 +138,18 @@ func askLine(c *cli.Context, question, suggestion string) (string, error) {
 
 // describe shows a certificate in a few lines.
 func describe(w io.Writer, cert *x509.Certificate) {
-	fmt.Fprintf(w, "  subject  %s\n", dn.String(cert.Subject))
-	fmt.Fprintf(w, "  issuer   %s\n", dn.String(cert.Issuer))
-	fmt.Fprintf(w, "  serial   %x\n", cert.SerialNumber)
+	fmt.Fprintf(w, "  subject  %s\n", dn.String(cert.RawSubject))
+	fmt.Fprintf(w, "  issuer   %s\n", dn.String(cert.RawIssuer))
+	fmt.Fprintf(w, "  serial   %s\n", serialOf(cert))
 	fmt.Fprintf(w, "  until    %s (%s)\n", cert.NotAfter.UTC().Format("2006-01-02 15:04 MST"), left(cert.NotAfter, time.Now()))
+}
+
+// serialOf is the serial number in hex, as the CA writes its own.
+func serialOf(cert *x509.Certificate) string {
+	if s, ok := ca.SerialOf(cert.SerialNumber); ok {
+		return s.String()
+	}
+	return fmt.Sprintf("%x", cert.SerialNumber)
 }
 
 // left says how long a certificate still holds.

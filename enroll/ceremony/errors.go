@@ -26,7 +26,7 @@ func (e *OccupiedError) Error() string {
 		return fmt.Sprintf("slot %s of card %d holds a key already", e.Slot, e.Card.Serial)
 	}
 	return fmt.Sprintf("slot %s of card %d holds a certificate already: %s, until %s",
-		e.Slot, e.Card.Serial, dn.String(e.Certificate.Subject), e.Certificate.NotAfter.Format("2006-01-02"))
+		e.Slot, e.Card.Serial, dn.String(e.Certificate.RawSubject), e.Certificate.NotAfter.Format("2006-01-02"))
 }
 
 // A PendingError is another enrollment that was begun on the card, and is to be

@@ -9,23 +9,27 @@ import (
 func TestString(t *testing.T) {
 	uid := asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}
 	for value, want := range map[string]string{
-		"alice":     "CN=Alice,UID=alice",
-		"a,b":       `CN=Alice,UID=a\,b`,
-		"#a":        `CN=Alice,UID=\#a`,
-		"a\x1b[31m": "CN=Alice,UID=a�[31m",
+		"alice":     "UID=alice,CN=Al�ice",
+		"a,b":       `UID=a\,b,CN=Al�ice`,
+		"#a":        `UID=\#a,CN=Al�ice`,
+		"a\x1b[31m": "UID=a�[31m,CN=Al�ice",
 	} {
-		seq := pkix.RDNSequence{
+		raw, err := asn1.Marshal(pkix.RDNSequence{
+			{{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "Al\x1bice"}},
 			{{Type: uid, Value: value}},
-			{{Type: asn1.ObjectIdentifier{2, 5, 4, 3}, Value: "Alice"}},
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		var name pkix.Name
-		name.FillFromRDNSequence(&seq)
-		if got := String(name); got != want {
+		if got := String(raw); got != want {
 			t.Errorf("%q: %s, want %s", value, got, want)
 		}
 	}
-	other := pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{1, 2, 3}, Value: "x"}}}
-	if got := String(other); got != "1.2.3=#130178" {
-		t.Errorf("an unknown attribute: %s", got)
+	raw, err := asn1.Marshal(pkix.RDNSequence{{{Type: asn1.ObjectIdentifier{1, 2, 3}, Value: "x"}}})
+	if got := String(raw); err != nil || got != "1.2.3=#130178" {
+		t.Errorf("an unknown attribute: %s, %v", got, err)
+	}
+	if got := String([]byte{1}); got != "#01" {
+		t.Errorf("rubbish: %s", got)
 	}
 }
