@@ -60,24 +60,29 @@ func decodeConfig(data []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	var unknown []error
-	for _, key := range meta.Undecoded() {
-		// The keys of an unknown table are unknown too: its own line is enough.
-		if len(key) > 1 && undecoded(meta.Undecoded(), key[:len(key)-1]) {
-			continue
-		}
-		unknown = append(unknown, unknownKey(data, key))
-	}
-	return c, errors.Join(unknown...)
+	return c, errors.Join(unknownKeys(data, meta.Undecoded())...)
 }
 
-func undecoded(all []toml.Key, key toml.Key) bool {
-	for _, k := range all {
-		if k.String() == key.String() {
-			return true
-		}
+// maxUnknown is how many unknown settings are named: finding their lines takes time.
+const maxUnknown = 10
+
+// unknownKeys names the keys that stand for no setting. Those of an unknown table
+// are unknown too: its own line is enough.
+func unknownKeys(data []byte, keys []toml.Key) (errs []error) {
+	all := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		all[key.String()] = true
 	}
-	return false
+	for _, key := range keys {
+		if len(key) > 1 && all[key[:len(key)-1].String()] {
+			continue
+		}
+		if len(errs) == maxUnknown {
+			return append(errs, errors.New("and more unknown settings"))
+		}
+		errs = append(errs, unknownKey(data, key))
+	}
+	return errs
 }
 
 func unknownKey(data []byte, key toml.Key) error {
