@@ -1,6 +1,6 @@
 # make demo   runs the main job on the embedded defaults and shows it
 # make test   passes the tests
-# make run    leaves a CA running to play with
+# make run    leaves a CA running to play with; make stop ends it
 # make bench  measures issuance and OCSP beside bare handlers
 # make build  makes bin/signetd, bin/signet and bin/softcard
 # make fuzz   fuzzes each parser for a while (FUZZTIME=30s)
@@ -19,7 +19,7 @@ DEMO_NEEDS := $(BUILD_NEEDS) nginx openssl curl opensc libengine-pkcs11-openssl 
 TEST_NEEDS := $(DEMO_NEEDS) git apache2 gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
 	yubikey-manager yubico-piv-tool
 
-.PHONY: build demo run test bench fuzz clean
+.PHONY: build demo run stop test bench fuzz clean
 
 build:
 	@scripts/need $(BUILD_NEEDS)
@@ -32,6 +32,7 @@ demo: build
 	@demo/demo
 
 run: build
+	@scripts/need $(DEMO_NEEDS)
 	@demo/run
 
 test:
@@ -47,6 +48,9 @@ bench: build
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)
+
+stop:
+	@demo/stop
 
 clean:
 	rm -rf bin run

@@ -63,7 +63,7 @@ func newAuthority(conf *Config, p parts) (*authority, error) {
 	}
 	a.operator = &operator{
 		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
-		issuer: p.issuer.ID(), profiles: conf.profiles,
+		published: a.revoking.Publisher.Await, issuer: p.issuer.ID(), profiles: conf.profiles,
 		url: conf.URLs.HTTPS, fingerprint: fingerprint(p.issuer.Root()),
 	}
 	a.operatorHandler = a.operator.Handler()

@@ -238,6 +238,11 @@ func (c certificate) print(w io.Writer) {
 	if c.Revocation != nil {
 		row("Since", c.Revocation.At.UTC().Format(timeFormat)+", by "+c.Revocation.By)
 	}
+	row("CRL", map[string]string{
+		crlOut:     "out, and OCSP says the same",
+		crlDelayed: "on its way; the server's log says what holds it up. OCSP says so already",
+		crlStopped: "made when the server starts; until then nobody is told",
+	}[c.CRL])
 	if card := c.Card; card != nil {
 		row("Card", fmt.Sprintf("%d, firmware %s, slot %s", card.Serial, card.Firmware, card.Slot))
 		row("Policies", "PIN "+card.PINPolicy+", touch "+card.TouchPolicy)

@@ -25,8 +25,11 @@ type operator struct {
 	accounts *enroll.Accounts
 	codes    *enroll.Codes
 	revoker  *revocation.Revoker
-	issuer   string // the ID of the issuer that commands on certificates mean
-	profiles map[string]*enroll.Profile
+	// published waits for the CRL that shows what is in the store; nil where no
+	// server runs that makes one.
+	published func(context.Context) error
+	issuer    string // the ID of the issuer that commands on certificates mean
+	profiles  map[string]*enroll.Profile
 	// url and fingerprint are what a user needs beside a code.
 	url, fingerprint string
 }

@@ -19,7 +19,20 @@ type certificate struct {
 	ca.Certificate
 	// State is "valid", "not yet valid", "expired", "on hold" or "revoked".
 	State string `json:"state"`
+	// CRL is set in the answer to a change, to one of the values below.
+	CRL string `json:"crl,omitempty"`
 }
+
+// Where the CRL that shows a change is. OCSP never waits for it.
+const (
+	crlOut     = "out"
+	crlDelayed = "delayed"
+	crlStopped = "stopped" // no server runs; it makes one when it starts
+)
+
+// crlPatience is how long the answer to a change waits for its CRL, so that
+// whoever fetches one right after the command gets one that shows the change.
+const crlPatience = 2 * time.Second
 
 func certificateOf(c ca.Certificate, now time.Time) certificate {
 	out := certificate{Certificate: c, State: "valid"}
@@ -123,8 +136,24 @@ func (o *operator) change(ctx context.Context, in oneCert, do func(ca.Serial) (c
 	if c.Issuer != o.issuer {
 		return certificate{}, badInputf("%s was issued by another issuer, %s", c.Serial, c.Issuer)
 	}
-	c, err = do(c.Serial)
-	return certificateOf(c, time.Now()), err
+	if c, err = do(c.Serial); err != nil {
+		return certificate{}, err
+	}
+	out := certificateOf(c, time.Now())
+	out.CRL = o.awaitCRL(ctx)
+	return out, nil
+}
+
+func (o *operator) awaitCRL(ctx context.Context) string {
+	if o.published == nil {
+		return crlStopped
+	}
+	ctx, cancel := context.WithTimeout(ctx, crlPatience)
+	defer cancel()
+	if err := o.published(ctx); err != nil {
+		return crlDelayed // the publisher logs what holds it up
+	}
+	return crlOut
 }
 
 // minPrefix is the fewest digits that may stand for a serial number.
