@@ -147,7 +147,14 @@ func (s *Store) Ping(ctx context.Context) error {
 	if !s.writer.failing.Load() {
 		return nil
 	}
-	return s.update(ctx, func(t *tx) error { return t.put(bucketMeta, keyPing, []byte{1}) })
+	// As much as a good batch of enrollments takes: on a full disk, a small
+	// write may still find a free page within the file.
+	const room = 256 << 10
+	err := s.update(ctx, func(t *tx) error { return t.put(bucketMeta, keyPing, make([]byte, room)) })
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, func(t *tx) error { return t.delete(bucketMeta, keyPing) })
 }
 
 // Path is the file's.

@@ -46,7 +46,7 @@ func (s *Store) Certificate(ctx context.Context, issuer string, serial ca.Serial
 func (s *Store) Certificates(ctx context.Context, f revocation.Filter, yield func(ca.Certificate) bool) error {
 	return s.view(ctx, func(t *tx) error {
 		for key := range t.candidates(f) {
-			if err := s.step(ctx, t); err != nil {
+			if err := s.turnPage(ctx, t); err != nil {
 				return err
 			}
 			c, err := t.certificate(key)
@@ -61,8 +61,8 @@ func (s *Store) Certificates(ctx context.Context, f revocation.Filter, yield fun
 	})
 }
 
-// step counts one record of a long reading and ends it when ctx has ended.
-func (s *Store) step(ctx context.Context, t *tx) error {
+// turnPage counts one more page of a long reading, and ends it when ctx has ended.
+func (s *Store) turnPage(ctx context.Context, t *tx) error {
 	s.pages.touched(t.Tx, 1)
 	return ctx.Err()
 }
@@ -156,7 +156,7 @@ func (t *tx) addCertificate(n *newCert) error {
 	if err := t.put(bucketCerts, n.key, n.record); err != nil {
 		return err
 	}
-	if err := t.put(bucketExpiry, n.expiry, nil); err != nil || n.enrolled == nil {
+	if err := t.put(bucketExpiry, n.expiry, present); err != nil || n.enrolled == nil {
 		return err
 	}
 	return t.put(bucketEnrolled, n.enrolled, n.key)

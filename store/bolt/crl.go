@@ -19,9 +19,12 @@ func (s *Store) Revoked(ctx context.Context, issuer string, yield func(revocatio
 			return err
 		}
 		prefix := textKey(issuer)
+		n := 0
 		for k, v := range pairs(t.Bucket(bucketRevoked).Cursor(), prefix) {
-			if err := s.step(ctx, t); err != nil {
-				return err
+			if n++; n%revokedPerPage == 0 {
+				if err := s.turnPage(ctx, t); err != nil {
+					return err
+				}
 			}
 			r, ok := parseRevoked(v)
 			var serial ca.Serial
@@ -35,6 +38,9 @@ func (s *Store) Revoked(ctx context.Context, issuer string, yield func(revocatio
 		return nil
 	})
 }
+
+// revokedPerPage is how many records of bucketRevoked are on a page, at least.
+const revokedPerPage = 16
 
 // A crlState is what is known of an issuer's CRLs.
 type crlState struct {

@@ -124,7 +124,7 @@ func (t *tx) enroll(e enroll.Enrollment, n *newCert, event []byte) error {
 		}
 	}
 	if !e.NonceExpires.IsZero() {
-		if err := t.put(bucketNonces, nonceKey(e), nil); err != nil {
+		if err := t.put(bucketNonces, nonceKey(e), present); err != nil {
 			return err
 		}
 	}

@@ -19,12 +19,12 @@ var (
 	bucketCodes    = []byte("codes")    // hash -> code
 	// bucketOpenCodes are the unused codes, by expiry: expiry hash -> account.
 	bucketOpenCodes = []byte("codes.open")
-	bucketNonces    = []byte("nonces")       // expiry hash -> nothing
+	bucketNonces    = []byte("nonces")       // expiry hash -> present
 	bucketCerts     = []byte("certificates") // [certKey] -> certificate, but for its revocation
 	// bucketEnrolled finds an account's certificates, and the one for a CSR:
 	// account NUL SHA-256 of the CSR -> key in bucketCerts.
 	bucketEnrolled = []byte("certificates.enrolled")
-	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> nothing
+	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> present
 	bucketKeys     = []byte("keys")                // key ID -> account
 	bucketRevoked  = []byte("revoked")             // issuer NUL serial -> revocation
 	bucketCRLs     = []byte("crls")                // issuer -> number, thisUpdate
@@ -36,6 +36,10 @@ var buckets = [][]byte{
 	bucketMeta, bucketAccounts, bucketCodes, bucketOpenCodes, bucketNonces, bucketCerts,
 	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
 }
+
+// present is the value of a key that is all there is. It isn't empty, since a
+// transaction sees an empty value that it has put itself as none.
+var present = []byte{1}
 
 // The keys in bucketMeta.
 var (

@@ -223,12 +223,13 @@ func (wr *writer) finish(t *tx) error {
 	}
 	id := t.ID()
 	err := commit(t.Tx)
-	wr.failing.Store(err != nil)
+	if before := wr.failing.Swap(err != nil); err != nil && !before {
+		wr.store.logger.Error("the store can't be written", "error", err)
+	}
 	if err == nil {
 		wr.store.flushed.advance(id)
 		return nil
 	}
-	wr.store.logger.Error("a commit to the store failed", "error", err)
 	wr.fence(id, err)
 	return storeError("writing", err)
 }

@@ -1,0 +1,94 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"signet/ca"
+	"signet/enroll"
+)
+
+// A damaged record is an error, not a panic and not a half-empty certificate.
+func TestDamagedRecords(t *testing.T) {
+	c := ca.Certificate{Issuer: "x", DER: []byte{1, 2, 3}, Card: &ca.Card{Serial: 1, Attestation: [][]byte{{1}, {2}}}}
+	record, err := certRecord(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := certKey(c.Issuer, c.Serial)
+	for n := range record {
+		if _, err := readCert(key, record[:n]); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("a record cut to %d of %d bytes: %v", n, len(record), err)
+		}
+	}
+	if _, err := readCert(key, append(slices.Clone(record), 0)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a record with one byte more: %v", err)
+	}
+	if _, err := readCert(key[:20], record); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a key cut short: %v", err)
+	}
+	record[0]++
+	if _, err := readCert(key, record); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a record of another version: %v", err)
+	}
+}
+
+func TestRecordsTooLarge(t *testing.T) {
+	if _, err := certRecord(&ca.Certificate{Subject: strings.Repeat("x", 1<<16)}); err == nil {
+		t.Error("a subject of 64 KiB was written")
+	}
+	if _, err := certRecord(&ca.Certificate{Card: &ca.Card{Attestation: make([][]byte, 256)}}); err == nil {
+		t.Error("an attestation of 256 certificates was written")
+	}
+	if _, err := codeRecord(enroll.Code{By: strings.Repeat("x", 1<<16)}); err == nil {
+		t.Error("a code by an actor of 64 KiB was written")
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for _, want := range []time.Time{
+		{}, time.Unix(0, 0).UTC(), time.Date(1969, 7, 20, 20, 17, 40, 5, time.UTC),
+		time.Date(2031, 1, 2, 3, 4, 5, 999_999_999, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	} {
+		record, err := certRecord(&ca.Certificate{IssuedAt: want})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readCert(certKey("x", ca.Serial{}), record)
+		if err != nil || !reflect.DeepEqual(got.IssuedAt, want) {
+			t.Errorf("got %v, %v, want %v", got.IssuedAt, err, want)
+		}
+	}
+	early, late := time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2031, 1, 1, 0, 0, 0, 1, time.UTC)
+	if bytes.Compare(timeKey(early), timeKey(late)) >= 0 || bytes.Equal(timeKey(late), timeKey(late.Truncate(time.Second))) {
+		t.Error("keys of times are out of order, or rounded down")
+	}
+}
+
+func FuzzRecords(f *testing.F) {
+	record, err := certRecord(&ca.Certificate{DER: []byte{1}, Card: &ca.Card{Attestation: [][]byte{{1}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	code, err := codeRecord(enroll.Code{Account: "alice", SpentOn: &[32]byte{}, Renews: &ca.Serial{}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(record)
+	f.Add(code)
+	f.Fuzz(func(t *testing.T, record []byte) {
+		if c, err := readCert(certKey("x", ca.Serial{}), record); err == nil {
+			if again, err := certRecord(&c); err != nil || len(again) != len(record) {
+				t.Errorf("read, but written anew it has %d bytes instead of %d: %v", len(again), len(record), err)
+			}
+		}
+		_, _ = readCode([32]byte{}, record)
+		_, _ = readAccount(record)
+		_, _ = parseRevoked(record)
+	})
+}

@@ -1,0 +1,157 @@
+package storetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"signet/ca"
+	"signet/revocation"
+)
+
+func (f *fixture) revoke(c ca.Certificate, reason ca.Reason, at time.Time) error {
+	return f.Revoke(f.ctx, c.Issuer, c.Serial, ca.Revocation{At: at, Reason: reason, By: "an officer"}, f.event("certificate.revoke", c.Serial.String()))
+}
+
+func (f *fixture) release(c ca.Certificate) error {
+	return f.Release(f.ctx, c.Issuer, c.Serial, f.event("certificate.release", c.Serial.String()))
+}
+
+// is checks what has become of c.
+func (f *fixture) is(t *testing.T, c ca.Certificate, want *ca.Revocation) {
+	t.Helper()
+	c.Revocation = want
+	got, err := f.Certificate(f.ctx, c.Issuer, c.Serial)
+	must(t, err)
+	equal(t, got, c)
+}
+
+func testRevoke(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	c, other := f.enrolled(t, f.enrollment("alice")), f.enrolled(t, f.enrollment("alice"))
+	must(t, f.revoke(c, ca.KeyCompromise, f.now))
+	f.is(t, c, &ca.Revocation{At: f.now, Reason: ca.KeyCompromise, By: "an officer"})
+	f.is(t, other, nil)
+	for _, reason := range []ca.Reason{ca.Superseded, ca.CertificateHold, ca.KeyCompromise} {
+		f.unchanged(t, revocation.ErrAlreadyRevoked, func() error { return f.revoke(c, reason, f.now.Add(time.Hour)) })
+	}
+	f.is(t, c, &ca.Revocation{At: f.now, Reason: ca.KeyCompromise, By: "an officer"})
+	f.unchanged(t, revocation.ErrNotOnHold, func() error { return f.release(c) })
+	never := f.certificate("alice")
+	f.unchanged(t, revocation.ErrNotFound, func() error { return f.revoke(never, ca.Unspecified, f.now) })
+	f.unchanged(t, revocation.ErrNotFound, func() error { return f.release(never) })
+	events := f.events(t)
+	equal(t, events[len(events)-1].Action, "certificate.revoke")
+}
+
+func testRevokeAtOnce(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	c := f.enrolled(t, f.enrollment("alice"))
+	oneWins(t, together(16, func(i int) error {
+		return f.revoke(c, ca.KeyCompromise, f.now.Add(time.Duration(i)*time.Second))
+	}), revocation.ErrAlreadyRevoked)
+}
+
+func testHold(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	c := f.enrolled(t, f.enrollment("alice"))
+	f.unchanged(t, revocation.ErrNotOnHold, func() error { return f.release(c) })
+	must(t, f.revoke(c, ca.CertificateHold, f.now))
+	held := &ca.Revocation{At: f.now, Reason: ca.CertificateHold, By: "an officer"}
+	f.is(t, c, held)
+	f.unchanged(t, nil, func() error { return f.revoke(c, ca.CertificateHold, f.now.Add(time.Hour)) })
+	f.is(t, c, held)
+	must(t, f.release(c))
+	f.is(t, c, nil)
+	equal(t, len(f.revoked(t, issuerA)), 0)
+	must(t, f.revoke(c, ca.CertificateHold, f.now))
+	must(t, f.revoke(c, ca.Superseded, f.now.Add(time.Hour)))
+	f.is(t, c, &ca.Revocation{At: f.now.Add(time.Hour), Reason: ca.Superseded, By: "an officer"})
+	f.unchanged(t, revocation.ErrNotOnHold, func() error { return f.release(c) })
+}
+
+func (f *fixture) revoked(t *testing.T, issuer string) (all []revocation.Entry) {
+	t.Helper()
+	must(t, f.Revoked(f.ctx, issuer, func(e revocation.Entry) bool { all = append(all, e); return true }))
+	return all
+}
+
+func testRevoked(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	reasons := []ca.Reason{ca.Unspecified, ca.KeyCompromise, ca.CertificateHold, ca.PrivilegeWithdrawn}
+	want := map[string][]revocation.Entry{}
+	for i := range 20 {
+		e := f.enrollment("alice")
+		e.Certificate.Issuer = []string{issuerA, issuerB}[i%2]
+		c := f.enrolled(t, e)
+		if i < 12 {
+			entry := revocation.Entry{Serial: c.Serial, At: f.now.Add(time.Duration(i) * time.Second), Reason: reasons[i%len(reasons)]}
+			must(t, f.revoke(c, entry.Reason, entry.At))
+			want[c.Issuer] = append(want[c.Issuer], entry)
+		}
+	}
+	for issuer, entries := range want {
+		slices.SortFunc(entries, func(a, b revocation.Entry) int { return slices.Compare(a.Serial[:], b.Serial[:]) })
+		equal(t, f.revoked(t, issuer), entries)
+	}
+	equal(t, len(f.revoked(t, issuerA[:15])), 0)
+	seen := 0
+	must(t, f.Revoked(f.ctx, issuerA, func(revocation.Entry) bool { seen++; return seen < 2 }))
+	equal(t, seen, 2)
+}
+
+// RFC 5280, Section 3.3: an entry stays until a CRL made after the certificate expired has had it.
+func testRevokedAfterExpiry(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	c := f.enrolled(t, f.enrollment("alice"))
+	must(t, f.revoke(c, ca.KeyCompromise, f.now))
+	on := func(want int) {
+		t.Helper()
+		equal(t, len(f.revoked(t, issuerA)), want)
+	}
+	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(-time.Second)))
+	on(1) // it had not expired
+	must(t, f.CRLMade(f.ctx, issuerB, c.NotAfter.Add(time.Hour)))
+	on(1) // another issuer's CRL
+	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(time.Hour)))
+	on(0)
+	must(t, f.CRLMade(f.ctx, issuerA, f.now)) // an older one changes nothing
+	on(0)
+	f.is(t, c, &ca.Revocation{At: f.now, Reason: ca.KeyCompromise, By: "an officer"})
+
+	// One revoked after it had expired has not been on any.
+	late := f.enrollment("alice")
+	late.Certificate.NotAfter = f.now.Add(time.Hour)
+	lateCert := f.enrolled(t, late)
+	must(t, f.revoke(lateCert, ca.KeyCompromise, c.NotAfter.Add(2*time.Hour)))
+	on(1)
+	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(3*time.Hour)))
+	on(0)
+}
+
+func testCRLNumbers(t *testing.T, f *fixture) {
+	const n = 16
+	numbers := make([]uint64, n)
+	for _, err := range together(n, func(i int) (err error) {
+		numbers[i], err = f.NextCRLNumber(f.ctx, issuerA)
+		return err
+	}) {
+		must(t, err)
+	}
+	slices.Sort(numbers)
+	equal(t, len(slices.Compact(numbers)), n)
+	last := numbers[len(numbers)-1]
+	for range 3 {
+		next, err := f.NextCRLNumber(f.ctx, issuerA)
+		must(t, err)
+		if next <= last {
+			t.Errorf("CRL number %d after %d", next, last)
+		}
+		last = next
+	}
+	other, err := f.NextCRLNumber(f.ctx, issuerB)
+	must(t, err)
+	if other == 0 || int64(other) < time.Now().Add(-time.Minute).Unix() {
+		t.Errorf("the first CRL number is %d: it would fall back with a store that is restored", other)
+	}
+}
