@@ -1,7 +1,6 @@
 package bolt_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,26 +10,6 @@ import (
 	"signet/store/bolt"
 	"signet/store/storetest"
 )
-
-// children are the programs that this test binary is for other processes' sake:
-// the environment says which one it is.
-var children = map[string]func(){
-	"flushes": flushesChild,
-	"killed":  killedChild,
-	"faults":  faultsChild,
-	"full":    fullChild,
-	"locking": lockingChild,
-}
-
-const childEnv = "SIGNET_BOLT_TEST_CHILD"
-
-func TestMain(m *testing.M) {
-	if child := children[os.Getenv(childEnv)]; child != nil {
-		child()
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
 
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {

@@ -46,7 +46,7 @@ func (s *Store) Certificate(ctx context.Context, issuer string, serial ca.Serial
 func (s *Store) Certificates(ctx context.Context, f revocation.Filter, yield func(ca.Certificate) bool) error {
 	return s.view(ctx, func(t *tx) error {
 		for key := range t.candidates(f) {
-			if err := s.turnPage(ctx, t); err != nil {
+			if err := s.turnPages(ctx, t, pagesPerCertificate); err != nil {
 				return err
 			}
 			c, err := t.certificate(key)
@@ -61,9 +61,9 @@ func (s *Store) Certificates(ctx context.Context, f revocation.Filter, yield fun
 	})
 }
 
-// turnPage counts one more page of a long reading, and ends it when ctx has ended.
-func (s *Store) turnPage(ctx context.Context, t *tx) error {
-	s.pages.touched(t.Tx, 1)
+// turnPages counts n more pages of a long reading, and ends it when ctx has ended.
+func (s *Store) turnPages(ctx context.Context, t *tx, n int) error {
+	s.pages.touched(t.Tx, n)
 	return ctx.Err()
 }
 

@@ -22,7 +22,7 @@ func (s *Store) Revoked(ctx context.Context, issuer string, yield func(revocatio
 		n := 0
 		for k, v := range pairs(t.Bucket(bucketRevoked).Cursor(), prefix) {
 			if n++; n%revokedPerPage == 0 {
-				if err := s.turnPage(ctx, t); err != nil {
+				if err := s.turnPages(ctx, t, 1); err != nil {
 					return err
 				}
 			}

@@ -14,7 +14,7 @@ func (s *Store) Events(ctx context.Context, after uint64, yield func(audit.Event
 	return s.view(ctx, func(t *tx) error {
 		c := t.Bucket(bucketEvents).Cursor()
 		for k, v := c.Seek(eventKey(after + 1)); k != nil && after+1 != 0; k, v = c.Next() {
-			if err := s.turnPage(ctx, t); err != nil {
+			if err := s.turnPages(ctx, t, 1); err != nil {
 				return err
 			}
 			var e audit.Event

@@ -20,8 +20,9 @@ type resident struct {
 // How many pages one thing brings into memory at most, beyond those that all
 // share: a leaf in each of six buckets, each with the neighbours that the system maps at a fault.
 const (
-	pagesPerWrite = 6 * 16
-	pagesPerRead  = 16
+	pagesPerWrite       = 6 * 16
+	pagesPerRead        = 16
+	pagesPerCertificate = 3 // in a listing, one after the other
 	// pagesKept is when to let go. Counted that generously, it comes to about
 	// 8 MiB under a load of enrollments.
 	pagesKept = 4096

@@ -12,6 +12,26 @@ import (
 	"signet/store/bolt"
 )
 
+// children are the programs that this test binary is for other processes' sake:
+// the environment says which one it is.
+var children = map[string]func(){
+	"flushes": flushesChild,
+	"killed":  killedChild,
+	"faults":  faultsChild,
+	"full":    fullChild,
+	"locking": lockingChild,
+}
+
+const childEnv = "SIGNET_BOLT_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if child := children[os.Getenv(childEnv)]; child != nil {
+		child()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
 // dirEnv tells a child where its store is.
 const dirEnv = "SIGNET_BOLT_TEST_DIR"
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,10 +14,6 @@ import (
 
 // However large the file, little of it is in this process's memory.
 func TestResidentMemory(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Log("nothing to measure it by") // and release does nothing there
-		return
-	}
 	dir := t.TempDir()
 	s := openIn(t, dir)
 	l, err := newLoad(t.Context(), s, 100)
@@ -71,13 +66,14 @@ func resident(t *testing.T, path string) (kib int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	lines, mine := bufio.NewScanner(f), false
+	lines, mine, found := bufio.NewScanner(f), false, false
 	for lines.Scan() {
 		field := strings.Fields(lines.Text())
 		if !strings.HasSuffix(field[0], ":") {
 			mine = strings.HasSuffix(lines.Text(), " "+path)
 		}
 		if mine && field[0] == "Rss:" {
+			found = true
 			n, err := strconv.Atoi(field[1])
 			if err != nil {
 				t.Fatal(err)
@@ -85,7 +81,7 @@ func resident(t *testing.T, path string) (kib int) {
 			kib += n
 		}
 	}
-	if kib == 0 {
+	if !found {
 		t.Fatalf("%s is not in /proc/self/smaps", path)
 	}
 	return kib

@@ -24,6 +24,7 @@ func TestDiskFull(t *testing.T) {
 	if uid := os.Getuid(); uid != 0 {
 		c.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
+		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
 	t.Log(runChild(t, c))
 }
