@@ -23,9 +23,9 @@ const (
 	pagesPerWrite       = 6 * 16
 	pagesPerRead        = 16
 	pagesPerCertificate = 3 // in a listing, one after the other
-	// pagesKept is when to let go. Counted that generously, it comes to about
-	// 8 MiB under a load of enrollments.
-	pagesKept = 4096
+	// pagesKept is when to let go: after each full batch of enrollments, which
+	// brings in 8 MiB at most.
+	pagesKept = 2048
 )
 
 // touched counts n pages and lets go of all when they are many. The caller's
