@@ -55,8 +55,8 @@ func (b *bench) seedCodes(ctx context.Context) error {
 
 // issuance measures the three ways to a certificate at each number of clients.
 func (b *bench) issuance(ctx context.Context) error {
-	fmt.Printf("\nissuance, certificates a second (attested keys, the default profile)\n")
-	fmt.Printf("%-10s %7s %10s %10s %8s\n", "by", "clients", "signet", "bare", "ratio")
+	t := table{options: b.options}
+	t.head("issuance, certificates a second (attested keys, the default profile)", "by")
 	for _, way := range []struct {
 		name string
 		make func(context.Context, *harness.Applicant) (worker, error)
@@ -64,32 +64,30 @@ func (b *bench) issuance(ctx context.Context) error {
 		{"code", b.codeWorker}, {"password", b.passwordWorker}, {"renewal", b.renewalWorker},
 	} {
 		for _, clients := range clientCounts {
-			p, err := b.issuancePair(ctx, way.name, clients, way.make)
+			err := t.row(ctx, way.name, clients, func() (pair, error) { return b.issuancePair(ctx, clients, way.make) })
 			if err != nil {
 				return err
 			}
-			signet, bare, ratio, err := p.measure(ctx, b.rounds, b.span)
-			if err != nil {
-				return err
-			}
-			fmt.Printf("%-10s %7d %10.0f %10.0f %7.0f%%\n", p.name, clients, signet, bare, 100*ratio)
 		}
 	}
-	mib, err := residentPeak(b.ca.PID())
-	if err != nil {
-		return err
-	}
-	fmt.Printf("signetd's resident memory at its peak: %.1f MiB\n", mib)
-	return nil
+	return b.printResident()
 }
 
-func (b *bench) issuancePair(ctx context.Context, name string, clients int,
-	newWorker func(context.Context, *harness.Applicant) (worker, error)) (pair, error) {
-	p := pair{name: name, clients: clients}
+// printResident prints the most memory that signetd has used so far.
+func (b *bench) printResident() error {
+	mib, err := residentPeak(b.ca.PID())
+	if err == nil {
+		fmt.Printf("signetd's resident memory at its peak: %.1f MiB\n", mib)
+	}
+	return err
+}
+
+func (b *bench) issuancePair(ctx context.Context, clients int,
+	newWorker func(context.Context, *harness.Applicant) (worker, error)) (p pair, err error) {
 	for _, a := range b.applicants[:clients] {
 		ours, err := newWorker(ctx, a)
 		if err != nil {
-			return p, fmt.Errorf("%s: %w", name, err)
+			return p, err
 		}
 		p.signet = append(p.signet, ours)
 		p.bare = append(p.bare, b.bareWorker(a))
@@ -108,19 +106,23 @@ type applicantWorker struct {
 }
 
 func (w *applicantWorker) work(ctx context.Context) error {
-	csr, err := w.applicant.CSR(w.nonce)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(map[string]string{"csr": harness.PEM(csr)})
-	if err != nil {
-		return err
-	}
-	resp, err := w.do(ctx, http.MethodPost, w.url, body, http.StatusCreated)
+	resp, err := w.submit(ctx)
 	if err != nil {
 		return err
 	}
 	return w.keepNonce(resp)
+}
+
+func (w *applicantWorker) submit(ctx context.Context) (*http.Response, error) {
+	csr, err := w.applicant.CSR(w.nonce)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(map[string]string{"csr": harness.PEM(csr)})
+	if err != nil {
+		return nil, err
+	}
+	return w.do(ctx, http.MethodPost, w.url, body, http.StatusCreated)
 }
 
 func (w *applicantWorker) do(ctx context.Context, method, url string, body []byte, want int) (*http.Response, error) {
@@ -227,15 +229,7 @@ func (b *bench) bareWorker(a *harness.Applicant) worker {
 		authorize: func(*http.Request) error { return nil },
 	}
 	return func(ctx context.Context) error {
-		csr, err := a.CSR(w.nonce)
-		if err != nil {
-			return err
-		}
-		body, err := json.Marshal(map[string]string{"csr": harness.PEM(csr)})
-		if err != nil {
-			return err
-		}
-		_, err = w.do(ctx, http.MethodPost, w.url, body, http.StatusCreated)
+		_, err := w.submit(ctx)
 		return err
 	}
 }

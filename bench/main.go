@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"time"
 )
 
@@ -22,6 +23,7 @@ type options struct {
 	bin    string
 	rounds int
 	span   time.Duration
+	only   *regexp.Regexp
 }
 
 func main() {
@@ -33,7 +35,11 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "the folder of signetd")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each pair is measured")
 	flag.DurationVar(&o.span, "span", 2*time.Second, "how long each measurement takes")
+	only := flag.String("only", "", "measure only what this `expression` matches: \"code\", \"code 32\", \"ocsp with 8\"")
 	flag.Parse()
+	var err error
+	o.only, err = regexp.Compile(*only)
+	exitOn(err)
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -42,10 +42,34 @@ func throughput(ctx context.Context, workers []worker, span time.Duration) (floa
 }
 
 // A pair is what is measured against what.
-type pair struct {
-	name         string
-	clients      int
-	signet, bare []worker
+type pair struct{ signet, bare []worker }
+
+// A table prints what pairs come to, as they do.
+type table struct {
+	options
+	kind string // what the pairs are of, for options.only
+}
+
+// head begins the table.
+func (t table) head(title, first string) {
+	fmt.Printf("\n%s\n%-10s %7s %10s %10s %8s\n", title, first, "clients", "signet", "bare", "ratio")
+}
+
+// row measures the pair that make makes and prints it.
+func (t table) row(ctx context.Context, name string, clients int, make func() (pair, error)) error {
+	if !t.only.MatchString(fmt.Sprintf("%s%s %d", t.kind, name, clients)) {
+		return nil
+	}
+	p, err := make()
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	signet, bare, ratio, err := p.measure(ctx, t.rounds, t.span)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	fmt.Printf("%-10s %7d %10.0f %10.0f %7.0f%%\n", name, clients, signet, bare, 100*ratio)
+	return nil
 }
 
 // measure takes rounds pairs of measurements, one right after the other, and
@@ -55,11 +79,11 @@ func (p pair) measure(ctx context.Context, rounds int, span time.Duration) (sign
 	for range rounds {
 		b, err := throughput(ctx, p.bare, span)
 		if err != nil {
-			return 0, 0, 0, fmt.Errorf("%s, the bare handler: %w", p.name, err)
+			return 0, 0, 0, fmt.Errorf("the bare handler: %w", err)
 		}
 		s, err := throughput(ctx, p.signet, span)
 		if err != nil {
-			return 0, 0, 0, fmt.Errorf("%s: %w", p.name, err)
+			return 0, 0, 0, err
 		}
 		ours, theirs, ratios = append(ours, s), append(theirs, b), append(ratios, s/b)
 	}

@@ -20,8 +20,8 @@ func (b *bench) ocsp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nOCSP over plain HTTP, answers a second\n")
-	fmt.Printf("%-10s %7s %10s %10s %8s\n", "nonce", "clients", "signet", "bare", "ratio")
+	t := table{options: b.options, kind: "ocsp "}
+	t.head("OCSP over plain HTTP, answers a second", "nonce")
 	for _, kind := range []struct {
 		name    string
 		request func(leaf, issuer *x509.Certificate) ([]byte, error)
@@ -31,23 +31,13 @@ func (b *bench) ocsp(ctx context.Context) error {
 			return err
 		}
 		for _, clients := range clientCounts {
-			p, err := b.ocspPair(ctx, kind.name, clients, request)
+			err := t.row(ctx, kind.name, clients, func() (pair, error) { return b.ocspPair(ctx, clients, request) })
 			if err != nil {
 				return err
 			}
-			signet, bare, ratio, err := p.measure(ctx, b.rounds, b.span)
-			if err != nil {
-				return err
-			}
-			fmt.Printf("%-10s %7d %10.0f %10.0f %7.0f%%\n", p.name, clients, signet, bare, 100*ratio)
 		}
 	}
-	mib, err := residentPeak(b.ca.PID())
-	if err != nil {
-		return err
-	}
-	fmt.Printf("signetd's resident memory at its peak: %.1f MiB\n", mib)
-	return nil
+	return b.printResident()
 }
 
 func withoutNonce(leaf, issuer *x509.Certificate) ([]byte, error) {
@@ -62,8 +52,7 @@ func withNonce(leaf, issuer *x509.Certificate) ([]byte, error) {
 	return q.Request()
 }
 
-func (b *bench) ocspPair(ctx context.Context, name string, clients int, request []byte) (pair, error) {
-	p := pair{name: name, clients: clients}
+func (b *bench) ocspPair(ctx context.Context, clients int, request []byte) (p pair, err error) {
 	answer, err := post(ctx, http.DefaultClient, b.ca.HTTP+"/ocsp", request)
 	if err != nil {
 		return p, err

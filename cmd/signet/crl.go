@@ -57,9 +57,10 @@ func runCRLFetch(c *cli.Context) error {
 	}
 	cfg := agent.Config{
 		URLs: c.StringSlice("url"), Path: c.String("out"), CAs: cas, Command: c.String("run"),
-		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)),
+		Logger: logger(c, slog.LevelWarn), // the report says the rest
 	}
 	if c.IsSet("every") {
+		cfg.Logger = logger(c, slog.LevelInfo)
 		return fetchEvery(c, cfg)
 	}
 	result, err := agent.Fetch(c.Context, cfg)
@@ -67,6 +68,10 @@ func runCRLFetch(c *cli.Context) error {
 		return err
 	}
 	return reportFetched(c, cfg, result)
+}
+
+func logger(c *cli.Context, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.App.ErrWriter, &slog.HandlerOptions{Level: level}))
 }
 
 func readCAs(name string) ([]*x509.Certificate, error) {

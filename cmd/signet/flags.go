@@ -2,13 +2,14 @@ package main
 
 import (
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"signet/internal/command"
 )
 
-// The flags that several commands have. Each is also the environment variable
-// SIGNET_ and its name, by [withEnv].
+// The flags that several commands have. Each is also an environment variable:
+// [command.Variable].
 
 func caFlags() []cli.Flag {
 	return []cli.Flag{
@@ -67,32 +68,8 @@ func flags(groups ...any) []cli.Flag {
 	return all
 }
 
-// withEnv gives every flag its environment variable.
-func withEnv(all []cli.Flag) []cli.Flag {
-	for _, f := range all {
-		env := []string{envName(f.Names()[0])}
-		switch f := f.(type) {
-		case *cli.StringFlag:
-			f.EnvVars = env
-		case *cli.BoolFlag:
-			f.EnvVars = env
-		case *cli.UintFlag:
-			f.EnvVars = env
-		case *cli.DurationFlag:
-			f.EnvVars = env
-		case *cli.StringSliceFlag:
-			f.EnvVars = env
-		}
-	}
-	return all
-}
-
-func envName(flag string) string {
-	return "SIGNET_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
 // typed reports whether a flag's value stands on the command line, where other
 // users of the machine may see it.
 func typed(c *cli.Context, name string) bool {
-	return c.IsSet(name) && os.Getenv(envName(name)) != c.String(name)
+	return c.IsSet(name) && os.Getenv(command.Variable(name)) != c.String(name)
 }

@@ -44,7 +44,6 @@ func newApp() *cli.App {
 	}
 	// Every action's error gets its exit code and hint in one place.
 	eachCommand(app.Commands, func(c *cli.Command) {
-		c.Flags = withEnv(c.Flags)
 		if action := c.Action; action != nil {
 			c.Action = func(c *cli.Context) error { return explain(action(c)) }
 		}
