@@ -47,6 +47,9 @@ func (s *server) run(ctx context.Context, hup <-chan os.Signal) error {
 	}
 	defer l.close()
 	s.realAddresses(s.conf)
+	if err := s.serials.Reserve(ctx); err != nil {
+		return err
+	}
 	first, err := newAuthority(s.conf, s.parts)
 	if err != nil {
 		return err
