@@ -116,6 +116,11 @@ func (b *bench) close() {
 	_ = b.ca.Stop()
 }
 
+// newPair is a pair without workers yet.
+func (b *bench) newPair() pair {
+	return pair{signet: side{pid: b.ca.PID()}, bare: side{pid: b.bare.Process.Pid}}
+}
+
 // newConnection is an HTTP client with one kept connection, for one worker.
 func newConnection(config *tls.Config) *http.Client {
 	return &http.Client{

@@ -83,14 +83,15 @@ func (b *bench) printResident() error {
 }
 
 func (b *bench) issuancePair(ctx context.Context, clients int,
-	newWorker func(context.Context, *harness.Applicant) (worker, error)) (p pair, err error) {
+	newWorker func(context.Context, *harness.Applicant) (worker, error)) (pair, error) {
+	p := b.newPair()
 	for _, a := range b.applicants[:clients] {
 		ours, err := newWorker(ctx, a)
 		if err != nil {
 			return p, err
 		}
-		p.signet = append(p.signet, ours)
-		p.bare = append(p.bare, b.bareWorker(a))
+		p.signet.workers = append(p.signet.workers, ours)
+		p.bare.workers = append(p.bare.workers, b.bareWorker(a))
 	}
 	return p, nil
 }

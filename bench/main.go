@@ -4,7 +4,8 @@
 //
 // Machines are noisy, so what counts are the ratios: each measurement of Signet
 // is taken right beside one of the bare handler, several times over, and the
-// median of the ratios is printed.
+// median of the ratios is printed. Steadier still is how much processor time the
+// server used for each request, which is printed beside them.
 package main
 
 import (

@@ -52,15 +52,16 @@ func withNonce(leaf, issuer *x509.Certificate) ([]byte, error) {
 	return q.Request()
 }
 
-func (b *bench) ocspPair(ctx context.Context, clients int, request []byte) (p pair, err error) {
+func (b *bench) ocspPair(ctx context.Context, clients int, request []byte) (pair, error) {
+	p := b.newPair()
 	answer, err := post(ctx, http.DefaultClient, b.ca.HTTP+"/ocsp", request)
 	if err != nil {
 		return p, err
 	}
 	same := fmt.Sprintf("%s/%d", b.bareHTTP, len(answer))
 	for range clients {
-		p.signet = append(p.signet, postWorker(b.ca.HTTP+"/ocsp", request))
-		p.bare = append(p.bare, postWorker(same, request))
+		p.signet.workers = append(p.signet.workers, postWorker(b.ca.HTTP+"/ocsp", request))
+		p.bare.workers = append(p.bare.workers, postWorker(same, request))
 	}
 	return p, nil
 }
