@@ -17,7 +17,7 @@ BUILD_NEEDS := gcc libc6-dev pkg-config libpcsclite-dev
 DEMO_NEEDS := $(BUILD_NEEDS) nginx openssl curl opensc libengine-pkcs11-openssl procps
 # To be judged by others' programs.
 TEST_NEEDS := $(DEMO_NEEDS) git apache2 gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
-	yubikey-manager yubico-piv-tool
+	yubikey-manager yubico-piv-tool ykcs11
 
 .PHONY: build demo run stop test bench fuzz clean
 
