@@ -32,7 +32,7 @@ func TestGoodKeys(t *testing.T) {
 			t.Errorf("KeyAlgorithm: %s, want %s", got, algorithm)
 		}
 	}
-	for _, key := range publicKeys(t, "testdata/not-roca.pem") {
+	for _, key := range publicKeys(t, "../testdata/roca/not-roca.pem") {
 		if err := ca.CheckPublicKey(key); err != nil {
 			t.Error(err)
 		}
@@ -76,7 +76,7 @@ func TestWeakKeys(t *testing.T) {
 			t.Errorf("%s: %v; want %s", name, err, test.rule)
 		}
 	}
-	for _, key := range publicKeys(t, "testdata/roca.pem") {
+	for _, key := range publicKeys(t, "../testdata/roca/roca.pem") {
 		var refused *ca.KeyError
 		if err := ca.CheckPublicKey(key); !errors.As(err, &refused) || refused.Rule != "key.roca" {
 			t.Errorf("ROCA: %v", err)

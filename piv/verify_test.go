@@ -24,7 +24,7 @@ var now = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 
 func read(t testing.TB, name string) []*x509.Certificate {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "yubico", name))
+	data, err := os.ReadFile(filepath.Join("..", "testdata", "yubico", name))
 	if err != nil {
 		t.Fatal(err)
 	}

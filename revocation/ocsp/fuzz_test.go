@@ -11,7 +11,7 @@ import (
 	"signet/ca/catest"
 )
 
-// recorded are requests that OpenSSL made: see testdata/README.md.
+// recorded are requests that OpenSSL made: see testdata/ocsp/README.md.
 var recorded = map[string]Request{
 	"two-certificates-nonce.der": {CertIDs: make([]CertID, 2), Nonce: make([]byte, 16)},
 	"sha256.der":                 {CertIDs: make([]CertID, 1)},
@@ -20,7 +20,7 @@ var recorded = map[string]Request{
 
 func readRecorded(t testing.TB, name string) []byte {
 	t.Helper()
-	der, err := os.ReadFile("testdata/" + name)
+	der, err := os.ReadFile("../../testdata/ocsp/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
