@@ -161,6 +161,9 @@ func (c *Card) piv(ctx context.Context, cmd command, fresh bool) answer {
 	case insGetData:
 		return c.getData(cmd)
 	case insMetadata:
+		if !c.st.Firmware.AtLeast(Version{5, 3, 0}) {
+			return status(swNoInstruction)
+		}
 		return c.metadata(cmd)
 	case insAttest:
 		return c.attest(cmd)

@@ -71,8 +71,8 @@ func (st *state) agrees(cfg Config) error {
 
 // load takes the card from its file, or makes one and its file.
 func (c *Card) load() error {
-	if c.cfg.Firmware != (Version{}) && !c.cfg.Firmware.AtLeast(Version{5, 3, 0}) {
-		return fmt.Errorf("firmware %s: this card is written after 5.3 and later", c.cfg.Firmware)
+	if c.cfg.Firmware != (Version{}) && !c.cfg.Firmware.AtLeast(Version{5, 0, 0}) {
+		return fmt.Errorf("firmware %s: this card is written after 5.0 and later", c.cfg.Firmware)
 	}
 	if c.cfg.Path == "" {
 		c.st = newState(c.cfg)

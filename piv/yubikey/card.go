@@ -28,6 +28,7 @@ type card struct {
 	verified   bool // a PIN was, and is not forgotten yet
 	tries      int  // as they were before
 	management []byte
+	made       map[piv.Slot]piv.Key // the keys generated since it was opened
 }
 
 // do runs f on the card, off the caller's goroutine: a wait for a touch can't
@@ -54,33 +55,42 @@ func (c *card) do(ctx context.Context, f func() error) error {
 
 func (c *card) Info() piv.Info { return c.info }
 
-// Key asks for the slot's metadata, which cards tell from 5.3 on; before, its
-// attestation, and for an imported key its certificate.
+// Key asks for the slot's metadata, which YubiKeys tell from 5.3 on; before, its
+// attestation, and for an imported key its certificate. Cards of other makers
+// may have none of these: then what was made on them just now is remembered.
 func (c *card) Key(ctx context.Context, s piv.Slot) (key piv.Key, err error) {
 	err = c.do(ctx, func() error {
-		if c.info.Firmware.Less(piv.Version{5, 3, 0}) {
-			key, err = c.oldKey(s)
-			return err
+		key, err = c.key(s)
+		if made, ok := c.made[s]; ok && (errors.Is(err, piv.ErrEmpty) || errors.Is(err, piv.ErrUnsupported)) {
+			key, err = made, nil
 		}
-		info, err := c.yk.KeyInfo(slotOf(s))
-		if err != nil {
-			return mapError("reading slot "+s.String(), err)
-		}
-		key = piv.Key{
+		return err
+	})
+	return key, err
+}
+
+func (c *card) key(s piv.Slot) (piv.Key, error) {
+	info, err := c.yk.KeyInfo(slotOf(s))
+	switch {
+	case err == nil && info.PublicKey != nil:
+		return piv.Key{
 			Public:      info.PublicKey,
 			Algorithm:   algorithmOf(info.PublicKey),
 			PINPolicy:   piv.PINPolicy(info.PINPolicy),
 			TouchPolicy: piv.TouchPolicy(info.TouchPolicy),
 			Generated:   info.Origin == pivgo.OriginGenerated,
-		}
-		return nil
-	})
-	return key, err
+		}, nil
+	case c.info.Firmware.Less(piv.Version{5, 3, 0}) && (err == nil || statusOf(err) != 0):
+		return c.oldKey(s)
+	case err == nil:
+		return piv.Key{}, fmt.Errorf("reading slot %s: %w: it tells of no key", s, piv.ErrUnsupported)
+	}
+	return piv.Key{}, mapError("reading slot "+s.String(), err)
 }
 
 func (c *card) oldKey(s piv.Slot) (piv.Key, error) {
 	cert, err := c.yk.Attest(slotOf(s))
-	if errors.Is(err, pivgo.ErrNotFound) {
+	if errors.Is(err, pivgo.ErrNotFound) || statusOf(err) != 0 {
 		cert, err = c.yk.Certificate(slotOf(s))
 		if err != nil {
 			return piv.Key{}, mapError("reading slot "+s.String(), err)

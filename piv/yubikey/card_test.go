@@ -5,6 +5,7 @@ package yubikey
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
@@ -87,7 +88,7 @@ const factoryPIN = "123456"
 func TestLifeOfACard(t *testing.T) {
 	root, err := softcard.NewRoot()
 	must(t, err)
-	for _, fw := range []softcard.Version{{5, 4, 3}, {5, 7, 1}} {
+	for _, fw := range []softcard.Version{{5, 2, 7}, {5, 4, 3}, {5, 7, 1}} {
 		t.Run(fw.String(), func(t *testing.T) {
 			plug(t, softcard.Config{Firmware: fw, Root: root, Serial: 4711})
 			c := openCard(t)
@@ -163,6 +164,32 @@ func useSlot(t *testing.T, _ piv.Card, root *softcard.Root, spec piv.KeySpec) {
 	must(t, err)
 	if !back.Equal(cert) {
 		t.Error("the certificate read is not the one written")
+	}
+}
+
+// A card of another maker may attest nothing and tell of no key.
+func TestCardThatTellsNothing(t *testing.T) {
+	card := plug(t, softcard.Config{Firmware: softcard.Version{5, 0, 0}})[0]
+	card.Inject(softcard.Fault{INS: 0xf9, Do: softcard.Fail, SW: 0x6d00, Repeat: true})
+	ctx, c := t.Context(), openCard(t)
+	if _, err := c.Key(ctx, piv.SlotAuthentication); !errors.Is(err, piv.ErrEmpty) {
+		t.Errorf("of an empty slot: %v", err)
+	}
+	if _, err := c.Attest(ctx, piv.SlotAuthentication); !errors.Is(err, piv.ErrUnsupported) {
+		t.Errorf("attesting: %v", err)
+	}
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	pub, err := c.Generate(ctx, piv.SlotAuthentication, piv.KeySpec{Algorithm: piv.P256, PINPolicy: piv.PINOnce, TouchPolicy: piv.TouchNever})
+	must(t, err)
+	key, err := c.Key(ctx, piv.SlotAuthentication)
+	must(t, err)
+	signer, err := c.Signer(piv.SlotAuthentication, key, factoryPIN)
+	must(t, err)
+	digest := sha256.Sum256([]byte("a request"))
+	sig, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+	must(t, err)
+	if !ecdsa.VerifyASN1(pub.(*ecdsa.PublicKey), digest[:], sig) {
+		t.Error("the key remembered is not the one generated")
 	}
 }
 

@@ -70,6 +70,10 @@ func (c *card) Generate(ctx context.Context, s piv.Slot, spec piv.KeySpec) (pub 
 			PINPolicy:   pivgo.PINPolicy(spec.PINPolicy),
 			TouchPolicy: pivgo.TouchPolicy(spec.TouchPolicy),
 		})
+		if err == nil {
+			c.made[s] = piv.Key{Public: pub, Algorithm: spec.Algorithm,
+				PINPolicy: spec.PINPolicy, TouchPolicy: spec.TouchPolicy, Generated: true}
+		}
 		return mapManagement("generating a key in slot "+s.String(), err)
 	})
 	return pub, err

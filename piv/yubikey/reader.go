@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,7 +118,12 @@ func look(ctx context.Context, reader string) (piv.Info, error) {
 	return c.info, nil
 }
 
-// readers are the names of the readers that are YubiKeys.
+// makes are what the names of readers that we look at hold, in lower case:
+// YubiKeys, and CanoKeys, which speak the same commands. Others are left alone:
+// piv-go loses the handle of a card that is not PIV.
+var makes = []string{"yubico yubikey", "canokey"}
+
+// readers are the names of the readers that are PIV cards of ours.
 func readers(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -128,7 +134,8 @@ func readers(ctx context.Context) ([]string, error) {
 	}
 	var ours []string
 	for _, r := range all {
-		if strings.Contains(strings.ToLower(r), "yubico yubikey") {
+		name := strings.ToLower(r)
+		if slices.ContainsFunc(makes, func(m string) bool { return strings.Contains(name, m) }) {
 			ours = append(ours, r)
 		}
 	}
@@ -144,7 +151,7 @@ func open(ctx context.Context, reader string) (*card, error) {
 	if err != nil {
 		return nil, mapError("opening the card", err)
 	}
-	c := &card{yk: yk, info: piv.Info{Reader: reader}, idle: make(chan struct{}, 1)}
+	c := &card{yk: yk, info: piv.Info{Reader: reader}, idle: make(chan struct{}, 1), made: map[piv.Slot]piv.Key{}}
 	c.idle <- struct{}{}
 	v := yk.Version()
 	c.info.Firmware = piv.Version{byte(v.Major), byte(v.Minor), byte(v.Patch)}
