@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +27,17 @@ func initCommand() *cli.Command {
 			&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the listener for people and enrollment", Value: ":8443"},
 			&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the listener for CRLs and OCSP", Value: ":8080"},
 			&cli.StringSliceFlag{Name: "host", Usage: "`NAME` or address of this host as others reach it; may be given more than once (default: the host's name)"},
-			&cli.StringFlag{Name: "root-algorithm", Usage: "`KEY` of the root: P-256, P-384, Ed25519, RSA-3072, RSA-4096", Value: "P-384"},
+			&cli.StringFlag{Name: "root-algorithm", Usage: "`KEY` of the root: " + strings.Join(caAlgorithms, ", "), Value: "P-384"},
 			&cli.StringFlag{Name: "algorithm", Usage: "`KEY` of the intermediate", Value: "P-256"},
 			passwordFileFlag(), command.JSON(),
 		},
 		Action: initAction,
 	}
 }
+
+// caAlgorithms are the kinds of key that a CA may have: those of package ca but
+// for RSA-2048, which is not for 20 years.
+var caAlgorithms = []string{"P-256", "P-384", "Ed25519", "RSA-3072", "RSA-4096"}
 
 func initAction(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
@@ -76,6 +81,16 @@ func newSetup(c *cli.Context) (*setup, error) {
 			return nil, command.Usage(c, "--host: %w", err)
 		}
 	}
+	for _, flag := range []string{"root-algorithm", "algorithm"} {
+		if !slices.Contains(caAlgorithms, c.String(flag)) {
+			return nil, command.Usage(c, "--%s: %q is none of %s", flag, c.String(flag), strings.Join(caAlgorithms, ", "))
+		}
+	}
+	for _, flag := range []string{"name", "host", "https", "http"} {
+		if c.IsSet(flag) {
+			s.given = append(s.given, "--"+flag)
+		}
+	}
 	passphraseFile := s.passphraseFile
 	if passphraseFile == "-" {
 		passphraseFile = ""
@@ -107,7 +122,7 @@ func (s *setup) result() (initResult, error) {
 		return initResult{}, err
 	}
 	out := initResult{
-		Dir: s.dir, Fingerprint: fingerprint(root), Made: s.made, RootCRLEnds: list.NextUpdate,
+		Dir: s.dir, Fingerprint: fingerprint(root), Made: append([]string{}, s.made...), RootCRLEnds: list.NextUpdate,
 		Next: "signetd serve --dir " + quoted(s.dir),
 	}
 	if exists(filepath.Join(s.dir, rootFolder)) {

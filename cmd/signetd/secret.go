@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -89,12 +91,35 @@ func (s secretSource) prompt() ([]byte, error) {
 	return first, s.check(first)
 }
 
+// ask reads a line without echo. A Ctrl-C ends it.
 func ask(prompt string) ([]byte, error) {
 	fmt.Fprint(os.Stderr, prompt)
 	defer fmt.Fprintln(os.Stderr)
-	secret, err := term.ReadPassword(int(os.Stdin.Fd()))
+	in := int(os.Stdin.Fd())
+	before, err := term.GetState(in)
 	if err != nil {
 		return nil, fmt.Errorf("reading from the terminal: %w", err)
 	}
-	return secret, nil
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	type answer struct {
+		secret []byte
+		err    error
+	}
+	typed := make(chan answer, 1)
+	go func() {
+		secret, err := term.ReadPassword(in)
+		typed <- answer{secret, err}
+	}()
+	select {
+	case a := <-typed:
+		if a.err != nil {
+			return nil, fmt.Errorf("reading from the terminal: %w", a.err)
+		}
+		return a.secret, nil
+	case <-interrupted:
+		// The read can't be ended; the terminal must echo again all the same.
+		return nil, errors.Join(errors.New("interrupted; nothing was done"), term.Restore(in, before))
+	}
 }

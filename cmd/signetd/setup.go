@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"signet/ca"
@@ -30,6 +31,7 @@ type setup struct {
 	name                     string
 	rootAlgorithm, algorithm string
 	passphraseFile           string
+	given                    []string // flags that a configuration in place overrules
 	template                 newConfig
 	now                      func() time.Time
 
@@ -54,7 +56,44 @@ func (s *setup) run(ctx context.Context) error {
 		return nil
 	}
 	defer func() { clear(s.passphrase) }()
+	if err := s.prepare(); err != nil {
+		return err
+	}
 	return s.complement(ctx, config)
+}
+
+// prepare asks for what a new hierarchy takes, and refuses what none can be made
+// of, before anything is made: a configuration that a mistake left behind would
+// count at the next run, and not what is said then.
+func (s *setup) prepare() error {
+	if exists(s.staged(stageComplete)) {
+		return nil
+	}
+	if fresh, err := s.fresh(); err != nil || !fresh {
+		return err
+	}
+	if err := s.tryName(); err != nil {
+		return exit.With(exit.Usage, fmt.Errorf("--name: %w", err), "Try \"signetd init --help\".")
+	}
+	_, err := s.secret(true)
+	return err
+}
+
+// tryName makes a hierarchy of that name from keys that are made at once, and
+// throws it away.
+func (s *setup) tryName() error {
+	if strings.TrimSpace(s.name) == "" {
+		return errors.New("a CA needs a name")
+	}
+	serial, err := ca.ParseSerial(strings.Repeat("01", len(ca.Serial{})))
+	if err != nil {
+		return err
+	}
+	_, err = ca.NewHierarchy(ca.SetupConfig{
+		Name: s.name, RootAlgorithm: "P-256", IntermediateAlgorithm: "P-256",
+		RootSerial: serial, IntermediateSerial: serial, URL: s.conf.URLs.HTTP, Now: s.now(),
+	})
+	return err
 }
 
 // complement makes what is missing; config is the configuration's text.
@@ -89,6 +128,10 @@ func (s *setup) openFolder() error {
 func (s *setup) configuration() (text []byte, err error) {
 	path := filepath.Join(s.dir, configName)
 	if s.conf, err = LoadConfig(path, nil); err == nil {
+		s.name = s.conf.Organisation
+		if len(s.given) > 0 {
+			fmt.Fprintf(os.Stderr, "signetd: %s is there already, and counts: not %s. Change the file instead.\n", path, strings.Join(s.given, ", "))
+		}
 		return nil, nil
 	}
 	if exists(path) || !errors.Is(err, fs.ErrNotExist) {

@@ -33,6 +33,18 @@ func (s *setup) hierarchy(ctx context.Context) error {
 	if err := os.RemoveAll(s.stage()); err != nil {
 		return err
 	}
+	if fresh, err := s.fresh(); err != nil || !fresh {
+		return err
+	}
+	if err := s.makeStage(ctx); err != nil {
+		return err
+	}
+	return s.unstage(ctx)
+}
+
+// fresh reports whether nothing of a hierarchy is there. It fails where only a
+// part is.
+func (s *setup) fresh() (bool, error) {
 	c := s.conf
 	parts := []string{c.path(c.Root.Certificate), c.path(c.Intermediate.Certificate)}
 	if c.keyIsFile() {
@@ -48,18 +60,15 @@ func (s *setup) hierarchy(ctx context.Context) error {
 	}
 	switch {
 	case len(missing) == 0:
-		return nil
+		return false, nil
 	case len(there) > 0 || exists(filepath.Join(s.dir, rootFolder, "root.key")):
-		return exit.With(exit.Failed, fmt.Errorf("this CA has lost %s", strings.Join(missing, " and ")),
+		return false, exit.With(exit.Failed, fmt.Errorf("this CA has lost %s", strings.Join(missing, " and ")),
 			"Restore it from a backup. To begin a new CA, take another folder.")
 	case !c.keyIsFile():
-		return exit.With(exit.Failed, errors.New("init makes keys in files, and intermediate.key names another place"),
+		return false, exit.With(exit.Failed, errors.New("init makes keys in files, and intermediate.key names another place"),
 			"Put the certificates of the key there into root.certificate and intermediate.certificate.")
 	}
-	if err := s.makeStage(ctx); err != nil {
-		return err
-	}
-	return s.unstage(ctx)
+	return true, nil
 }
 
 func (s *setup) makeStage(ctx context.Context) error {
