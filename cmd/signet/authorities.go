@@ -64,8 +64,11 @@ func loadAuthorities() (*authorities, error) {
 	return a, nil
 }
 
-// use puts au first and saves.
+// use puts au first and saves, if that is news: the folder may be one to be read only.
 func (a *authorities) use(au authority) error {
+	if len(a.all) > 0 && a.all[0] == au {
+		return nil
+	}
 	a.all = slices.DeleteFunc(a.all, func(o authority) bool { return o.URL == au.URL })
 	a.all = append([]authority{au}, a.all...)
 	return a.save()

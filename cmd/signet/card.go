@@ -70,7 +70,7 @@ type slotInfo struct {
 }
 
 func runCardInfo(c *cli.Context) error {
-	card, err := openCard(c)
+	card, err := findCard(c)
 	if err != nil {
 		return err
 	}
@@ -194,12 +194,15 @@ func runCardUnblock(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	// Before the PUK is presented: what the card refuses anyway must not cost a try.
+	if err := ceremony.CheckLength("PUK", puk); err != nil {
+		return err
+	}
 	pin, err := newPINSecret.read(c)
 	if err != nil {
 		return err
 	}
-	// Before the PUK is presented: a new PIN that the card refuses must not cost a try.
-	if err := errors.Join(ceremony.CheckPIN(pin)); err != nil {
+	if err := ceremony.CheckPIN(pin); err != nil {
 		return err
 	}
 	if pin == puk {

@@ -14,6 +14,14 @@ import (
 
 // openCard opens the card that --serial names, or the only one, and says which.
 func openCard(c *cli.Context) (piv.Card, error) {
+	card, err := findCard(c)
+	if err == nil {
+		fmt.Fprintln(c.App.ErrWriter, "using "+cardLine(card.Info()))
+	}
+	return card, err
+}
+
+func findCard(c *cli.Context) (piv.Card, error) {
 	serial := c.Uint("serial")
 	if serial > math.MaxUint32 {
 		return nil, command.Usage(c, "%d is no serial number", serial)
@@ -25,11 +33,7 @@ func openCard(c *cli.Context) (piv.Card, error) {
 			fmt.Fprintln(c.App.ErrWriter, "  "+cardLine(info))
 		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintln(c.App.ErrWriter, "using "+cardLine(card.Info()))
-	return card, nil
+	return card, err
 }
 
 func cardLine(i piv.Info) string {

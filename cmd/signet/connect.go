@@ -54,7 +54,21 @@ func connect(c *cli.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{authority: au, Root: root, known: known}, known.use(au)
+	if err := known.use(au); err != nil {
+		return nil, fmt.Errorf("remembering the CA: %w", err)
+	}
+	if !ok {
+		fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", au.URL, dn.String(root.RawSubject))
+	}
+	return &connection{authority: au, Root: root, known: known}, nil
+}
+
+// remember keeps the account's name, now that it is known to be right. What was
+// done with it is done, so that it isn't spoiled by a disk that is full.
+func (n *connection) remember(c *cli.Context) {
+	if err := n.known.use(n.authority); err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "signet: warning: the account's name can't be remembered: %v\n", err)
+	}
 }
 
 // meet makes first contact.
@@ -66,7 +80,6 @@ func meet(c *cli.Context, url, fingerprint string) (authority, error) {
 	if err != nil {
 		return authority{}, err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "trusting %s from now on: its root is %s\n", url, dn.String(root.RawSubject))
 	return authority{URL: url, Fingerprint: enroll.Fingerprint(root),
 		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))}, nil
 }
@@ -78,8 +91,7 @@ func (n *connection) client(creds enroll.Credentials, cert *tls.Certificate) *en
 	return &enroll.Client{BaseURL: n.URL, HTTP: enroll.NewHTTPClient(pool, cert), Credentials: creds}
 }
 
-// credentials are what the flags, files or the person say. The account's name is
-// remembered.
+// credentials are what the flags, files or the person say.
 func (n *connection) credentials(c *cli.Context) (enroll.Credentials, error) {
 	code, err := codeSecret(c)
 	if err != nil || code != "" {
@@ -97,5 +109,5 @@ func (n *connection) credentials(c *cli.Context) (enroll.Credentials, error) {
 		return enroll.Credentials{}, err
 	}
 	n.User = user
-	return enroll.Credentials{Account: user, Password: password}, n.known.use(n.authority)
+	return enroll.Credentials{Account: user, Password: password}, nil
 }

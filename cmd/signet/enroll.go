@@ -58,6 +58,7 @@ func runEnroll(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ca.remember(c)
 	return reportEnrolled(c, result)
 }
 

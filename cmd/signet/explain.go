@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strings"
+	"syscall"
+	"time"
 
 	"signet/enroll"
 	"signet/enroll/ceremony"
@@ -26,6 +29,16 @@ func explain(err error) error {
 		}
 	}
 	return err
+}
+
+// interrupted is what any error comes to that a person or the system caused by
+// ending the program: what was being done then failed in a way of its own, the network
+// for one with "can't be reached".
+func interrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return exit.With(exit.Failed, errors.New("interrupted"), "Run the command again: it goes on where it was.")
 }
 
 // causes are the sentinels of the packages below, in the order they are looked for.
@@ -50,7 +63,6 @@ var causes = []struct {
 	{enroll.ErrUntrusted, exit.Denied, "If the CA was set up anew, forget the old one: signet ca forget URL."},
 	{enroll.ErrFingerprint, exit.Denied, "Compare the URL and the fingerprint with what the administrator gave you, digit by digit."},
 	{enroll.ErrUnreachable, exit.Unreachable, "Check the URL and the network, and run the command again: it goes on where it was."},
-	{context.Canceled, exit.Failed, "Run the command again: it goes on where it was."},
 	{context.DeadlineExceeded, exit.Unreachable, "Run the command again: it goes on where it was."},
 	{piv.ErrUnsupported, exit.Denied, "Ask the CA's administrator which cards the profile is meant for."},
 }
@@ -72,22 +84,70 @@ func explainTyped(err error) error {
 		occupied *ceremony.OccupiedError
 		secret   *ceremony.SecretError
 		pending  *ceremony.PendingError
+		choice   *ceremony.AlgorithmError
+		file     *fs.PathError
 	)
 	switch {
 	case errors.Is(err, ceremony.ErrLastTry):
 		return nil
 	case errors.As(err, &wrong):
-		return exit.With(exit.WrongPIN, err, fmt.Sprintf("Check the %s; %d tries are left.", wrong.What, wrong.Tries))
+		return exit.With(exit.WrongPIN, err, hintWrong(wrong))
 	case errors.As(err, &several):
 		return exit.With(exit.Usage, err, "Pick one with --serial: "+serials(several.Cards)+".")
 	case errors.As(err, &occupied):
-		return exit.With(exit.Denied, err, "It was kept. To replace it and its key: --force. To renew it: signet renew.")
+		return exit.With(exit.Denied, err, hintOccupied(occupied))
+	case errors.As(err, &choice):
+		return exit.With(exit.Denied, err, "Name one of those with --algorithm, or leave it out.")
+	case errors.As(err, &file):
+		return exit.With(exit.Failed, err, hintFile(file))
 	case errors.As(err, &pending):
 		return exit.With(exit.Usage, err, "End that first: run the command without --profile and --algorithm.")
 	case errors.As(err, &secret):
-		return exit.With(exit.Usage, err, "Choose another "+secret.What+".")
+		if strings.HasPrefix(secret.What, "new ") {
+			return exit.With(exit.Usage, err, "Choose another one.")
+		}
+		return exit.With(exit.Usage, err, "Check it; no try was spent on it.")
 	}
 	return nil
+}
+
+// hintWrong: the last try of a PIN is never spent, and a PUK's is said to be the last.
+func hintWrong(wrong *piv.WrongPINError) string {
+	switch {
+	case wrong.What == "PUK" && wrong.Tries == 1:
+		return "One try is left. After another wrong PUK only \"signet card reset\" remains, which destroys all keys in the card's PIV application."
+	case wrong.Tries == 1:
+		return "The last try is not spent here. Set a new PIN by the PUK: signet card unblock."
+	}
+	return fmt.Sprintf("Check the %s; %d tries are left.", wrong.What, wrong.Tries)
+}
+
+func hintOccupied(o *ceremony.OccupiedError) string {
+	switch {
+	case o.Certificate == nil:
+		return "It was kept. To replace it: --force."
+	case time.Now().After(o.Certificate.NotAfter):
+		return "It was kept, although it has expired. To replace it and its key: --force."
+	}
+	return "It was kept. To replace it and its key: --force. To renew it: signet renew."
+}
+
+// hintFile is for the files that signet keeps, and those it is given.
+func hintFile(file *fs.PathError) string {
+	switch {
+	case errors.Is(file, syscall.ENOSPC):
+		return "Make room on that disk, and run the command again: it goes on where it was."
+	case related(file.Path, configDir()):
+		return "Make that folder one that you can read and write, or name another in XDG_CONFIG_HOME."
+	case related(file.Path, stateDir()):
+		return "Make that folder one that you can read and write, or name another in XDG_STATE_HOME."
+	}
+	return "Check the file's name, and whether you may use it."
+}
+
+// related: a path in dir, or one that dir is in and that is missing.
+func related(path, dir string) bool {
+	return strings.HasPrefix(path, dir) || strings.HasPrefix(dir, path)
 }
 
 func serials(cards []piv.Info) string {
@@ -115,5 +175,9 @@ func explainProblem(err error) error {
 	case p.Status >= 400 && p.Status < 500:
 		code = exit.Denied
 	}
-	return exit.With(code, err, p.Hint)
+	hint := p.Hint
+	if hint == "" && p.Status == http.StatusUnauthorized {
+		hint = "Check them, and the CA's URL. A code is good once, and for a limited time."
+	}
+	return exit.With(code, err, hint)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -50,4 +51,32 @@ func TestInterruptedAtTouch(t *testing.T) {
 	d.cards[0].Touch()
 	d.must(t, d.enroll())
 	d.check(t)
+}
+
+// A Ctrl-C while the CA doesn't answer is no CA that can't be reached.
+func TestInterruptedAtServer(t *testing.T) {
+	w, err := newWorld(t.Cleanup, softcard.Version{5, 7, 1}, plan{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	d := deskIn(t, w)
+	cmd := d.run("enroll", "--ca", "https://"+silent.Addr().String(), "--fingerprint", enroll.Fingerprint(d.ca.Root), "--user", "alice")
+	var talk bytes.Buffer
+	cmd.Stderr = &talk
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Process.Signal(os.Interrupt)
+	var exited *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exited) || exited.ExitCode() != exit.Failed || !strings.Contains(talk.String(), "signet: interrupted") {
+		t.Errorf("%v\n%s", err, talk.String())
+	}
 }

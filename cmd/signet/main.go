@@ -45,7 +45,7 @@ func newApp() *cli.App {
 	// Every action's error gets its exit code and hint in one place.
 	eachCommand(app.Commands, func(c *cli.Command) {
 		if action := c.Action; action != nil {
-			c.Action = func(c *cli.Context) error { return explain(action(c)) }
+			c.Action = func(c *cli.Context) error { return explain(interrupted(c.Context, action(c))) }
 		}
 	})
 	return app

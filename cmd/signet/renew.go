@@ -25,6 +25,9 @@ func runRenew(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
+	if c.String("algorithm") != "" && !c.Bool("new-key") {
+		return command.Usage(c, "--algorithm is of no use without --new-key: the key stays as it is")
+	}
 	slot, err := piv.ParseSlot(c.String("slot"))
 	if err != nil {
 		return command.Usage(c, "%w", err)

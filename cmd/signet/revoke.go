@@ -69,6 +69,7 @@ func runRevoke(c *cli.Context) error {
 	if err := client.Revoke(c.Context, serial, reason); err != nil {
 		return fmt.Errorf("revoking %s: %w", serial, err)
 	}
+	n.remember(c)
 	out := map[string]string{"serial": serial.String(), "reason": reason.String()}
 	return report(c, out, func() { printf(c, "Revoked: %s (%s)\n", serial, reason) })
 }

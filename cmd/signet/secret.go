@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,6 +37,9 @@ func (s secret) given(c *cli.Context) (string, bool, error) {
 	return text, text != "", nil
 }
 
+// isGiven reports whether there is a file or an environment variable for it.
+func (s secret) isGiven(c *cli.Context) bool { return c.String(s.flag) != "" || os.Getenv(s.env) != "" }
+
 func (s secret) read(c *cli.Context) (string, error) {
 	text, ok, err := s.given(c)
 	if ok || err != nil {
@@ -53,18 +55,17 @@ func (s secret) prompt(c *cli.Context) (string, error) {
 		return "", exit.With(exit.Usage, fmt.Errorf("the %s is wanted, and there is no terminal to ask at", s.what),
 			fmt.Sprintf("Give it with --%s FILE or in %s.", s.flag, s.env))
 	}
-	first, err := readHidden(c, s.what)
-	if err != nil || !s.twice {
-		return first, err
+	for {
+		first, err := readHidden(c, s.what)
+		if err != nil || !s.twice {
+			return first, err
+		}
+		again, err := readHidden(c, s.what+" again")
+		if err != nil || first == again {
+			return first, err
+		}
+		fmt.Fprintln(c.App.ErrWriter, "    the two are not the same")
 	}
-	again, err := readHidden(c, s.what+" again")
-	if err != nil {
-		return "", err
-	}
-	if first != again {
-		return "", exit.With(exit.Usage, errors.New("the two are not the same"), "Run the command again.")
-	}
-	return first, nil
 }
 
 func readHidden(c *cli.Context, what string) (string, error) {

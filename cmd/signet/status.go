@@ -44,7 +44,7 @@ type status struct {
 	NotBefore time.Time  `json:"not_before"`
 	NotAfter  time.Time  `json:"not_after"`
 	KeyOnCard *bool      `json:"key_on_card,omitempty"` // whether the slot's key is the certificate's
-	Status    string     `json:"status"`                // good, revoked, held, unknown, expired, unreachable, untrusted
+	Status    string     `json:"status"`                // good, revoked, held, unknown, expired, mismatch, unreachable, untrusted
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 	Reason    *ca.Reason `json:"reason,omitempty"`
 	CA        string     `json:"ca,omitempty"` // the remembered CA that it is of
@@ -66,6 +66,9 @@ func runStatus(c *cli.Context) error {
 	}
 	s.fill()
 	verdict := s.judge(c.Context)
+	if s.Status == "" {
+		return verdict // nothing was found out
+	}
 	if err := report(c, s, func() { s.print(c) }); err != nil {
 		return err
 	}
@@ -142,12 +145,16 @@ func (s *status) judge(ctx context.Context) error {
 		return fail(exit.Denied, "mismatch", fmt.Errorf("slot %s holds another key than the certificate's", s.Slot),
 			"If an enrollment was ended halfway, run it again: signet enroll.")
 	}
-	issuer, err := s.findIssuer(ctx)
+	known, err := loadAuthorities()
+	if err != nil {
+		return err
+	}
+	issuer, err := s.findIssuer(ctx, known)
 	switch {
 	case errors.Is(err, errUntrusted):
 		return fail(exit.Denied, "untrusted", err, "Name the CA once: signet enroll --ca URL --fingerprint HEX.")
 	case err != nil:
-		return fail(exit.Unreachable, "unreachable", err, "Check the network; the certificate itself holds until its end.")
+		return fail(exit.Unreachable, "unreachable", fmt.Errorf("the CA can't be asked: %w", err), hintAsk)
 	}
 	if time.Now().After(s.NotAfter) {
 		return fail(exit.Denied, "expired", fmt.Errorf("the certificate expired on %s", s.NotAfter.Format(time.DateOnly)),
@@ -155,7 +162,7 @@ func (s *status) judge(ctx context.Context) error {
 	}
 	answer, err := askOCSP(ctx, s.cert, issuer)
 	if err != nil {
-		return fail(exit.Unreachable, "unreachable", err, "Check the network; the certificate itself holds until its end.")
+		return fail(exit.Unreachable, "unreachable", fmt.Errorf("the CA can't be asked: %w", err), hintAsk)
 	}
 	switch {
 	case answer.Status == ocsp.Good:
@@ -173,6 +180,8 @@ func (s *status) judge(ctx context.Context) error {
 	return fail(exit.Denied, "unknown", errors.New("the CA says that it never issued this certificate"), "")
 }
 
+const hintAsk = "Check the network and run the command again; whether the certificate still holds isn't known."
+
 var errUntrusted = errors.New("the certificate is of no CA that is remembered here")
 
 // client is for what is fetched on plain HTTP: it is signed.
@@ -180,11 +189,7 @@ var plain = &http.Client{Timeout: 20 * time.Second}
 
 // findIssuer fetches the issuer's certificate from where the certificate says,
 // and sees to it that it leads to a root that was trusted.
-func (s *status) findIssuer(ctx context.Context) (*x509.Certificate, error) {
-	known, err := loadAuthorities()
-	if err != nil {
-		return nil, err
-	}
+func (s *status) findIssuer(ctx context.Context, known *authorities) (*x509.Certificate, error) {
 	if len(s.cert.IssuingCertificateURL) == 0 || len(known.all) == 0 {
 		return nil, errUntrusted
 	}

@@ -49,7 +49,7 @@ var (
 )
 
 func (t *terminal) PIN(_ context.Context, tries int, refused error) (string, error) {
-	if tries <= 2 {
+	if tries <= 2 && refused == nil { // else the refusal says it
 		t.say("    %d PIN tries are left", tries)
 	}
 	return t.answer(pinSecret, refused)
@@ -64,20 +64,15 @@ func (t *terminal) NewPUK(_ context.Context, refused error) (string, error) {
 }
 
 // answer is the secret. A file or the environment has but one: where that was
-// refused, there is no other.
+// refused, there is no other, and a pipe can't be read again.
 func (t *terminal) answer(s secret, refused error) (string, error) {
-	text, ok, err := s.given(t.c)
 	switch {
-	case err != nil:
-		return "", err
-	case ok && refused != nil:
+	case refused != nil && s.isGiven(t.c):
 		return "", refused
-	case ok:
-		return text, nil
 	case refused != nil:
 		t.say("    %v", refused)
 	}
-	return s.prompt(t.c)
+	return s.read(t.c)
 }
 
 // Replace shows what is in the slot and has the card's serial number typed.

@@ -3,6 +3,7 @@ package ceremony
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"signet/internal/dn"
 	"signet/piv"
@@ -35,19 +36,38 @@ type PendingError struct{ Reason string }
 
 func (e *PendingError) Error() string { return e.Reason }
 
-// A SecretError is a new PIN or PUK that is not good enough.
+// A SecretError is a new PIN or PUK that is not good enough, or one that can't
+// be any card's.
 type SecretError struct {
-	What   string // "PIN" or "PUK"
+	What   string // "new PIN", "PIN", "PUK"
 	Reason string
 }
 
-func (e *SecretError) Error() string { return "the new " + e.What + " " + e.Reason }
+func (e *SecretError) Error() string { return "the " + e.What + " " + e.Reason }
 
 // A PlanError is a card that can't hold the key that the CA wants.
 type PlanError struct{ Reason string }
 
 func (e *PlanError) Error() string { return e.Reason }
 func (e *PlanError) Unwrap() error { return piv.ErrUnsupported }
+
+// An AlgorithmError is a kind of key that was asked for and that the profile
+// doesn't have.
+type AlgorithmError struct {
+	Profile string
+	Asked   piv.Algorithm
+	Allowed []piv.Algorithm
+}
+
+func (e *AlgorithmError) Error() string {
+	var allowed []string
+	for _, a := range e.Allowed {
+		allowed = append(allowed, string(a))
+	}
+	return fmt.Sprintf("profile %s has no %s keys, only %s", e.Profile, e.Asked, strings.Join(allowed, ", "))
+}
+
+func (e *AlgorithmError) Unwrap() error { return piv.ErrUnsupported }
 
 // A MismatchError is a certificate from the CA, or from the card, that isn't
 // the one asked for.

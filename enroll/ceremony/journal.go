@@ -36,11 +36,12 @@ type entry struct {
 	Card    uint32    `json:"card"`
 	Started time.Time `json:"started"`
 
-	// PUKTried is set before the factory's PUK is presented, so that an
-	// unlucky card loses one try to us and never a second; PINSet once the
+	// PUKTried counts, each time before, how often the factory's PUK was presented;
+	// PUKSettled is set once the card has answered. PINSet is set once the
 	// factory's PIN is gone.
-	PUKTried bool `json:"puk_tried,omitempty"`
-	PINSet   bool `json:"pin_set,omitempty"`
+	PUKTried   int  `json:"puk_tries,omitempty"`
+	PUKSettled bool `json:"puk_settled,omitempty"`
+	PINSet     bool `json:"pin_set,omitempty"`
 
 	// Ticket is a renewal's, good for one key in place of one that may be
 	// destroyed by now.

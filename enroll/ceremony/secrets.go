@@ -14,22 +14,31 @@ const (
 
 // CheckPIN refuses a new PIN that is too short, too long or too easy:
 // *[SecretError]. SP 800-73-4, Part 2, Section 2.4.3 wants 6 to 8 characters.
-func CheckPIN(pin string) error { return checkSecret("PIN", pin) }
+func CheckPIN(pin string) error { return checkSecret("new PIN", pin) }
 
 // CheckPUK is CheckPIN for a PUK, which must not be the PIN either.
 func CheckPUK(puk, pin string) error {
-	if err := checkSecret("PUK", puk); err != nil {
+	if err := checkSecret("new PUK", puk); err != nil {
 		return err
 	}
 	if puk == pin {
-		return &SecretError{"PUK", "must not be the PIN: whoever saw the one would have the other"}
+		return &SecretError{"new PUK", "must not be the PIN: whoever saw the one would have the other"}
+	}
+	return nil
+}
+
+// CheckLength refuses what can be no card's PIN or PUK, so that no try is spent
+// on it: *[SecretError].
+func CheckLength(what, s string) error {
+	if len(s) < 6 || len(s) > 8 {
+		return &SecretError{what, "must have 6 to 8 characters"}
 	}
 	return nil
 }
 
 func checkSecret(what, s string) error {
-	if len(s) < 6 || len(s) > 8 {
-		return &SecretError{what, "must have 6 to 8 characters"}
+	if err := CheckLength(what, s); err != nil {
+		return err
 	}
 	for _, c := range []byte(s) {
 		if c < 0x21 || c > 0x7e {

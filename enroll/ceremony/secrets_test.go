@@ -14,7 +14,7 @@ func TestSecrets(t *testing.T) {
 	for _, bad := range []string{"", "12345", "123456789", factoryPIN, factoryPUK, "000000", "654321", "87654321",
 		"121212", "123123", "234567", "abcdef", "aaaaaaaa", "27 828", "27182é", "27182\x00", "098765"} {
 		var refused *SecretError
-		if err := CheckPIN(bad); !errors.As(err, &refused) || refused.What != "PIN" {
+		if err := CheckPIN(bad); !errors.As(err, &refused) || refused.What != "new PIN" {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

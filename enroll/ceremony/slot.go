@@ -23,7 +23,7 @@ func (r *run) choose(offer *enroll.Offer) error {
 	wanted := plan.Algorithms
 	if r.Algorithm != "" {
 		if !slices.Contains(wanted, r.Algorithm) {
-			return &PlanError{fmt.Sprintf("profile %s has no %s keys, only %v", offer.Profile, r.Algorithm, wanted)}
+			return &AlgorithmError{Profile: offer.Profile, Asked: r.Algorithm, Allowed: wanted}
 		}
 		wanted = []piv.Algorithm{r.Algorithm}
 	}

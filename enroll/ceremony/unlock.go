@@ -3,6 +3,7 @@ package ceremony
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"signet/piv"
 )
@@ -81,15 +82,16 @@ func (r *run) verify(ctx context.Context, tries int) error {
 	var refused error
 	for {
 		if err := mayTry(tries); err != nil {
-			return errors.Join(refused, err)
+			if refused != nil {
+				return fmt.Errorf("%w; %w", refused, err)
+			}
+			return err
 		}
 		pin, err := r.UI.PIN(ctx, tries, refused)
 		if err != nil {
 			return err
 		}
-		if len(pin) < 6 || len(pin) > 8 {
-			// No card has such a PIN: don't spend a try on it.
-			refused = &SecretError{"PIN", "has 6 to 8 characters on any card"}
+		if refused = CheckLength("PIN", pin); refused != nil {
 			continue
 		}
 		err = r.Card.VerifyPIN(ctx, pin)
@@ -107,21 +109,32 @@ func (r *run) verify(ctx context.Context, tries int) error {
 // the PIN is the factory's, the next run comes here again.
 func (r *run) secure(ctx context.Context) error {
 	r.UI.Step(StepSecure)
-	r.UI.Note("this card has the factory's PIN: it gets a new PIN and a new PUK")
 	if r.entry.PINSet {
 		// The card was reset since: what the journal knows of its PUK is past.
-		r.entry.PINSet, r.entry.PUKTried = false, false
+		r.entry.PINSet, r.entry.PUKTried, r.entry.PUKSettled = false, 0, false
+	}
+	wantsPUK := !r.entry.PUKSettled && r.entry.PUKTried < maxPUKTried
+	switch {
+	case wantsPUK:
+		r.UI.Note("this card has the factory's PIN: it gets a new PIN and a new PUK")
+	case r.entry.PUKSettled:
+		r.UI.Note("this card has the factory's PIN: it gets a new one; its PUK was seen to by an earlier run, and stays")
+	default:
+		r.UI.Note("this card has the factory's PIN: it gets a new one. Its PUK may still be the factory's, which is not tried " +
+			"a third time: change it with \"ykman piv access change-puk\"")
 	}
 	pin, err := askNew(ctx, r.UI.NewPIN, CheckPIN)
 	if err != nil {
 		return err
 	}
-	puk, err := askNew(ctx, r.UI.NewPUK, func(puk string) error { return CheckPUK(puk, pin) })
-	if err != nil {
-		return err
-	}
-	if err := r.replacePUK(ctx, puk); err != nil {
-		return err
+	if wantsPUK {
+		puk, err := askNew(ctx, r.UI.NewPUK, func(puk string) error { return CheckPUK(puk, pin) })
+		if err != nil {
+			return err
+		}
+		if err := r.replacePUK(ctx, puk); err != nil {
+			return err
+		}
 	}
 	if err := r.Card.ChangePIN(ctx, factoryPIN, pin); err != nil {
 		return err
@@ -130,20 +143,31 @@ func (r *run) secure(ctx context.Context) error {
 	return r.save()
 }
 
-// replacePUK presents the factory's PUK, once for a card: how many tries of it
-// are left is nothing a card tells by piv.Card.
+// maxPUKTried is how often the factory's PUK is presented to a card that doesn't
+// answer, because it is pulled out right then. Of the three tries that a card
+// gives, one is left in the worst case.
+const maxPUKTried = 2
+
+// replacePUK presents the factory's PUK until the card has answered: how many
+// tries of it are left is nothing a card tells by piv.Card. Where an earlier run was
+// ended before the answer, either PUK may be in force, and only trying tells:
+// a card must not be left with the factory's.
 func (r *run) replacePUK(ctx context.Context, puk string) error {
-	if r.entry.PUKTried {
-		return nil
-	}
-	r.entry.PUKTried = true
+	again := r.entry.PUKTried > 0
+	r.entry.PUKTried++
 	if err := r.save(); err != nil {
 		return err
 	}
 	err := r.Card.ChangePUK(ctx, factoryPUK, puk)
-	if errors.As(err, new(*piv.WrongPINError)) || errors.Is(err, piv.ErrPUKBlocked) {
+	refused := errors.As(err, new(*piv.WrongPINError)) || errors.Is(err, piv.ErrPUKBlocked)
+	switch {
+	case refused && again:
+		r.UI.Note("the PUK is no longer the factory's: the one that an earlier run was given is in force")
+	case refused:
 		r.UI.Note("the PUK is not the factory's: it stays as it is")
-		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	r.entry.PUKSettled = true
+	return r.save()
 }
