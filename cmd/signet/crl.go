@@ -48,6 +48,9 @@ func runCRLFetch(c *cli.Context) error {
 			return command.Usage(c, "--%s is missing", name)
 		}
 	}
+	if c.String("out") == "-" {
+		return command.Usage(c, "--out is a file: it is replaced only by newer CRLs than it holds, which stdout can't tell")
+	}
 	if every := c.Duration("every"); c.IsSet("every") && every < time.Second {
 		return command.Usage(c, "--every is a second at least")
 	}

@@ -108,7 +108,9 @@ func Fetch(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	f := &fetch{Config: c, now: c.Now()}
-	f.readInPlace()
+	if err := f.readInPlace(); err != nil {
+		return nil, f.withHint(err)
+	}
 	result, err := f.run(ctx)
 	if err != nil {
 		return result, f.withHint(err)

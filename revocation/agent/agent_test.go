@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -259,6 +260,19 @@ func TestConnectionBreaks(t *testing.T) {
 	}
 	if !strings.Contains(exit.HintOf(err), "good until") {
 		t.Errorf("the hint does not say how long the file in place will do: %q", exit.HintOf(err))
+	}
+}
+
+// A file named by mistake is no CRL that was damaged.
+func TestNotOurFile(t *testing.T) {
+	s := newSource(t)
+	other := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("a server's")})
+	if err := os.WriteFile(s.conf.Path, other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.fetch()
+	if !errors.Is(err, agent.ErrNotOurs) || exit.HintOf(err) == "" || !bytes.Equal(s.inPlace(), other) {
+		t.Errorf("got %v", err)
 	}
 }
 

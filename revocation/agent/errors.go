@@ -18,6 +18,7 @@ var (
 	ErrOlder       = errors.New("the CRL is older than the one in place")
 	ErrConflict    = errors.New("the CRL has the number of the one in place and says something else")
 	ErrMissing     = errors.New("a level has no CRL")
+	ErrNotOurs     = errors.New("the file in place is something else than a CRL")
 	ErrWrite       = errors.New("the file can't be written")
 	// ErrCommand is for a command that failed after the file was changed.
 	ErrCommand = errors.New("the CRL is in place, but the command failed")
@@ -34,6 +35,7 @@ var hints = []struct {
 	{ErrOlder, exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
 	{ErrConflict, exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
 	{ErrMissing, exit.Failed, "Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
+	{ErrNotOurs, exit.Failed, "It was left as it is. Name another file, or delete this one if nothing needs it."},
 	{ErrWrite, exit.Failed, "Check the folder's permissions and that its disk is not full."},
 	{ErrCommand, exit.Failed, "Repair the command; it is run again at the next fetch."},
 	{crl.ErrMalformed, exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},

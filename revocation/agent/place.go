@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,14 +42,20 @@ func (p *inPlace) until() (first time.Time) {
 }
 
 // readInPlace reads file and state. A file that is not there, is broken or is
-// of another CA is replaced, since the server can't work with it.
-func (f *fetch) readInPlace() {
+// of another CA is replaced, since the server can't work with it. One that
+// holds certificates or a key was named by mistake: [ErrNotOurs].
+func (f *fetch) readInPlace() error {
 	data, err := os.ReadFile(f.Path)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.warn("the file in place can't be read: %v", err)
 		}
-		return
+		return nil
+	}
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "X509 CRL" {
+			return fmt.Errorf("%w: %s holds a %s", ErrNotOurs, f.Path, block.Type)
+		}
 	}
 	lists, err := f.parse(data)
 	if err == nil {
@@ -56,10 +63,11 @@ func (f *fetch) readInPlace() {
 	}
 	if err != nil {
 		f.warn("the file in place is of no use and will be replaced: %v", err)
-		return
+		return nil
 	}
 	f.inPlace = inPlace{data: data, lists: lists}
 	f.readState()
+	return nil
 }
 
 // replace puts the new file in place. Whoever reads it may be another user: a
