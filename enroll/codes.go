@@ -108,6 +108,9 @@ func formatCode(secret [codeBytes]byte) string {
 	return strings.Join([]string{s[:5], s[5:10], s[10:15], s[15:20], s[20:]}, "-")
 }
 
+// codeSpelling is how people write a code, brought to one spelling.
+var codeSpelling = strings.NewReplacer("-", "", " ", "", "\t", "", "\r", "", "\n", "", "O", "0", "I", "1", "L", "1")
+
 var errCodeForm = errors.New("not an enrollment code: want 26 letters and digits")
 
 // ParseCode reads a code as a person typed it and returns the hash under which
@@ -116,8 +119,7 @@ func ParseCode(s string) (hash [32]byte, err error) {
 	if len(s) > 128 {
 		return hash, errCodeForm
 	}
-	s = strings.ToUpper(s)
-	s = strings.NewReplacer("-", "", " ", "", "\t", "", "\r", "", "\n", "", "O", "0", "I", "1", "L", "1").Replace(s)
+	s = codeSpelling.Replace(strings.ToUpper(s))
 	if len(s) != crockford.EncodedLen(codeBytes) {
 		return hash, errCodeForm
 	}

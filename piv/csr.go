@@ -51,12 +51,12 @@ func (a *Attestation) take(der []byte) error {
 	}
 	place := &a.Card
 	if _, ok := extension(cert.Extensions, oidPolicy); ok {
-		place = &a.Slot
+		place, a.parsed = &a.Slot, cert
 	}
 	if *place != nil && !bytes.Equal(*place, der) {
 		return refuse(RuleForm, "the request carries two attestations")
 	}
-	*place = bytes.Clone(der)
+	*place = cert.Raw
 	return nil
 }
 

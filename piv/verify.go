@@ -24,7 +24,7 @@ func (r *Roots) Verify(a *Attestation, now time.Time) (*Statement, error) {
 	if a == nil {
 		return nil, refuse(RuleForm, "there is no attestation")
 	}
-	slot, err := parseBounded(a.Slot)
+	slot, err := a.slot()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (r *Roots) card(der []byte, now time.Time) (*verifiedCard, error) {
 	if known != nil && !now.Before(known.since) && !now.After(known.until) {
 		return known, nil
 	}
-	cert, err := parseBounded(der)
+	cert, err := parseBounded(bytes.Clone(der)) // it outlives the request that der is part of
 	if err != nil {
 		return nil, err
 	}

@@ -10,39 +10,44 @@ import (
 // certRecord is all of c but issuer and serial, which are its key, and the
 // revocation, which is a record of its own.
 func certRecord(c *ca.Certificate) ([]byte, error) {
-	r := newRecorder()
+	r := newRecorder(certSize(c))
 	r.time(c.IssuedAt)
 	r.time(c.NotBefore)
 	r.time(c.NotAfter)
 	r.text(c.Account)
 	r.text(c.Profile)
 	r.text(c.Subject)
-	r.AddBytes(c.KeyID[:])
+	r.fixed(c.KeyID[:])
 	r.bytes(c.DER)
 	r.card(c.Card)
-	record, err := r.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("writing certificate %s: %w", c.Serial, err)
+	return r.end("certificate " + c.Serial.String())
+}
+
+// certSize is how long c's record will be, or a little more.
+func certSize(c *ca.Certificate) int {
+	n := 256 + len(c.Subject) + len(c.DER)
+	if c.Card != nil {
+		for _, der := range c.Card.Attestation {
+			n += 3 + len(der)
+		}
 	}
-	return record, nil
+	return n
 }
 
 func (r *recorder) card(c *ca.Card) {
 	if c == nil {
-		r.AddUint8(0)
+		r.uint8(0)
 		return
 	}
-	r.AddUint8(1)
-	r.AddUint32(c.Serial)
+	r.uint8(1)
+	r.uint32(c.Serial)
 	r.text(c.Firmware)
 	r.text(c.Slot)
 	r.text(c.PINPolicy)
 	r.text(c.TouchPolicy)
 	r.text(c.FormFactor)
-	r.AddUint8(uint8(min(len(c.Attestation), 255)))
-	if len(c.Attestation) > 255 {
-		r.SetError(fmt.Errorf("an attestation of %d certificates", len(c.Attestation)))
-	}
+	r.fits(len(c.Attestation), 1<<8)
+	r.uint8(uint8(len(c.Attestation)))
 	for _, der := range c.Attestation {
 		r.bytes(der)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"signet/ca"
@@ -125,7 +124,7 @@ func (t *tx) expired(bucket []byte, then time.Time, limit int) (keys [][]byte) {
 func openCodeKey(c enroll.Code) []byte { return append(timeKey(c.Expires), c.Hash[:]...) }
 
 func codeRecord(c enroll.Code) ([]byte, error) {
-	r := newRecorder()
+	r := newRecorder(128)
 	r.text(c.Account)
 	r.text(c.Profile)
 	r.time(c.Created)
@@ -133,11 +132,7 @@ func codeRecord(c enroll.Code) ([]byte, error) {
 	r.text(c.By)
 	r.optional(sliceOf(c.SpentOn))
 	r.optional(serialBytes(c.Renews))
-	record, err := r.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("writing a code: %w", err)
-	}
-	return record, nil
+	return r.end("a code")
 }
 
 func readCode(hash [32]byte, record []byte) (enroll.Code, error) {

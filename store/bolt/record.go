@@ -18,38 +18,64 @@ const recordVersion = 1
 // ErrCorrupt is a record that can't be read.
 var ErrCorrupt = errors.New("a record in the store is damaged")
 
-// A recorder writes a record.
-type recorder struct{ cryptobyte.Builder }
-
-func newRecorder() *recorder {
-	r := &recorder{}
-	r.AddUint8(recordVersion)
-	return r
+// A recorder writes a record; bad is what could not be written.
+type recorder struct {
+	record []byte
+	bad    error
 }
 
+// newRecorder makes a recorder with room for size bytes; more find room too.
+func newRecorder(size int) *recorder {
+	return &recorder{record: append(make([]byte, 0, size), recordVersion)}
+}
+
+func (r *recorder) uint8(v uint8)   { r.record = append(r.record, v) }
+func (r *recorder) uint32(v uint32) { r.record = binary.BigEndian.AppendUint32(r.record, v) }
+func (r *recorder) fixed(p []byte)  { r.record = append(r.record, p...) }
+
+// text writes s after its length, in two bytes.
 func (r *recorder) text(s string) {
-	r.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
+	r.fits(len(s), 1<<16)
+	r.record = binary.BigEndian.AppendUint16(r.record, uint16(len(s)))
+	r.record = append(r.record, s...)
 }
 
+// bytes writes p after its length, in three bytes.
 func (r *recorder) bytes(p []byte) {
-	r.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(p) })
+	r.fits(len(p), 1<<24)
+	r.record = append(r.record, byte(len(p)>>16), byte(len(p)>>8), byte(len(p)))
+	r.record = append(r.record, p...)
+}
+
+func (r *recorder) fits(n, limit int) {
+	if n >= limit {
+		r.bad = fmt.Errorf("a field of %d, where less than %d fit", n, limit)
+	}
 }
 
 // optional writes whether there is a p, and p, whose length the reader knows.
 func (r *recorder) optional(p []byte) {
 	if p == nil {
-		r.AddUint8(0)
+		r.uint8(0)
 		return
 	}
-	r.AddUint8(1)
-	r.AddBytes(p)
+	r.uint8(1)
+	r.fixed(p)
 }
 
 // time writes seconds and nanoseconds: a certificate may hold until the year
 // 9999, which one number of nanoseconds doesn't reach.
 func (r *recorder) time(t time.Time) {
-	r.AddUint64(uint64(t.Unix()))
-	r.AddUint32(uint32(t.Nanosecond()))
+	r.record = binary.BigEndian.AppendUint64(r.record, uint64(t.Unix()))
+	r.uint32(uint32(t.Nanosecond()))
+}
+
+// end is the record of the kind named.
+func (r *recorder) end(kind string) ([]byte, error) {
+	if r.bad != nil {
+		return nil, fmt.Errorf("writing %s: %w", kind, r.bad)
+	}
+	return r.record, nil
 }
 
 // A reading reads what a recorder wrote; after the first failure it reads zeros.
