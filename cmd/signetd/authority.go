@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"signet/ca"
 	"signet/enroll"
 	"signet/internal/audit"
-	"signet/piv"
 	"signet/revocation"
 	"signet/revocation/ocsp"
 	"signet/store"
@@ -41,15 +41,12 @@ type parts struct {
 	logger  *slog.Logger
 }
 
-func newAuthority(conf *Config, p parts) (*authority, error) {
+// newAuthority makes the authority that follows old, which is nil for the first.
+// It is in force once it is in use and its policy is enforced.
+func newAuthority(conf *Config, p parts, old *authority) (*authority, error) {
 	a := &authority{conf: conf}
-	urls := ca.URLsAt(conf.URLs.HTTP, p.issuer.ID())
 	var err error
-	a.enroller, err = enroll.New(enroll.Config{
-		Store: p.store, Issuer: p.issuer, Serials: p.serials, Profiles: conf.profiles,
-		Roots: piv.NewRoots(conf.attestationRoots...), URLs: urls, Logger: p.logger,
-	})
-	if err != nil {
+	if a.enroller, err = newEnroller(conf, p, old); err != nil {
 		return nil, err
 	}
 	a.revoking, err = revocation.New(revocation.Config{
@@ -74,6 +71,25 @@ func newAuthority(conf *Config, p parts) (*authority, error) {
 		Public: a.revoking.Handler, Checks: a.checks(p), Logger: p.logger,
 	})
 	return a, err
+}
+
+// newEnroller is old's where it can be: it remembers who tried wrong passwords.
+// What an Enroller can't change are the URLs in its certificates, and the names of
+// the profiles that accounts may be given.
+func newEnroller(conf *Config, p parts, old *authority) (*enroll.Enroller, error) {
+	if old != nil && old.conf.URLs.HTTP == conf.URLs.HTTP &&
+		slices.Equal(enroll.ProfileNames(old.conf.profiles), enroll.ProfileNames(conf.profiles)) {
+		return old.enroller, nil
+	}
+	return enroll.New(enroll.Config{
+		Store: p.store, Issuer: p.issuer, Serials: p.serials, Profiles: conf.profiles,
+		Roots: conf.pivRoots(), URLs: ca.URLsAt(conf.URLs.HTTP, p.issuer.ID()), Logger: p.logger,
+	})
+}
+
+// enforce has an enroller that was old's go by the new profiles and roots.
+func (a *authority) enforce() error {
+	return a.enroller.SetPolicy(a.conf.profiles, a.conf.pivRoots())
 }
 
 // checks are what /readyz asks.

@@ -10,6 +10,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/piv"
 )
 
 // A Config is signetd.toml; the file's own comments document each setting. It
@@ -90,6 +91,9 @@ func (c *Config) path(p string) string {
 	}
 	return filepath.Join(c.DataDir, p)
 }
+
+// pivRoots are those whose word on a card is taken: Yubico's and the configured ones.
+func (c *Config) pivRoots() *piv.Roots { return piv.NewRoots(c.attestationRoots...) }
 
 // key is the intermediate key's URI, its path made right where it is a file.
 func (c *Config) key() string {

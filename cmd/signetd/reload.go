@@ -36,11 +36,14 @@ func (s *server) reload(ctx context.Context) error {
 		s.logger.Warn("this setting takes a restart; it stays what it was", "setting", setting)
 	}
 	s.realAddresses(conf)
-	next, err := newAuthority(conf, s.parts)
+	next, err := newAuthority(conf, s.parts, s.current.Load())
 	if err != nil {
 		return err
 	}
 	if err := s.certificate.load(ctx, conf); err != nil {
+		return err
+	}
+	if err := next.enforce(); err != nil {
 		return err
 	}
 	s.conf = conf

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,7 @@ func TestMain(m *testing.M) {
 //	send SIGNAL               HUP, TERM or KILL
 //	await FILE REGEXP         wait until a file has a line that matches
 //	fetch http|https PATH N   GET; the status must be N; the body is stdout
+//	guess USER N STATUS       N wrong passwords; the last must be answered with that status
 //	enroll                    enroll a software key with the code just printed: $SERIAL, $PREFIX, $ISSUER
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"make-ca": makeCA, "start": start, "stop": stop, "send": send, "await": await, "fetch": fetch, "enroll": enrollKey,
+			"make-ca": makeCA, "start": start, "stop": stop, "send": send, "await": await, "fetch": fetch, "enroll": enrollKey, "guess": guess,
 		},
 	})
 }
@@ -173,4 +175,22 @@ func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SERIAL", issued.Serial.String())
 	ts.Setenv("PREFIX", issued.Serial.String()[:16])
 	ts.Setenv("ISSUER", issued.Issuer)
+}
+
+func guess(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	last := ""
+	for range n {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, base(ts, "https")+"/api/v1/profiles/default", nil)
+		ts.Check(err)
+		r.SetBasicAuth(args[0], "not the password")
+		resp, err := client(ts).Do(r)
+		ts.Check(err)
+		resp.Body.Close()
+		last = fmt.Sprint(resp.StatusCode)
+	}
+	if last != args[2] {
+		ts.Fatalf("wrong password %d of %s was answered with %s, want %s", n, args[0], last, args[2])
+	}
 }
