@@ -123,7 +123,7 @@ func (h *handler) serveCRL(w http.ResponseWriter, r *http.Request, id string) {
 	w.Header().Set("Content-Type", crl.ContentType)
 	w.Header().Set("Cache-Control", h.maxAge(l.NextUpdate))
 	w.Header().Set("ETag", l.ETag)
-	http.ServeContent(w, r, "", l.Modified, bytes.NewReader(l.DER))
+	h.serveFile(w, r, l.Modified, l.DER)
 }
 
 func (h *handler) serveBundle(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +144,7 @@ func (h *handler) serveBundle(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", pemContentType)
 	w.Header().Set("Cache-Control", h.maxAge(next))
 	w.Header().Set("ETag", b.etag)
-	http.ServeContent(w, r, "", modified, bytes.NewReader(b.pem))
+	h.serveFile(w, r, modified, b.pem)
 }
 
 func (h *handler) servePEM(data []byte) http.HandlerFunc {
@@ -157,6 +157,17 @@ func (h *handler) serveFixed(w http.ResponseWriter, r *http.Request, contentType
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	w.Header().Set("ETag", etag(data))
 	http.ServeContent(w, r, "", h.started, bytes.NewReader(data))
+}
+
+// serveFile serves data under the date at which it changed, unless that is still to
+// come: lists of one second have dates of their own (List.Modified), and a clock may
+// be set back, but no answer may be younger than itself (RFC 9110, Section 8.8.2.1).
+// The entity tag is there in any case.
+func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, modified time.Time, data []byte) {
+	if modified.After(h.now()) {
+		modified = time.Time{}
+	}
+	http.ServeContent(w, r, "", modified, bytes.NewReader(data))
 }
 
 // maxCRLAge is how long a cache may keep a CRL that will be good for longer,

@@ -85,6 +85,28 @@ func TestRevocationChangesTheFile(t *testing.T) {
 	}
 }
 
+// Lists of one second have dates of their own, and so some are dated ahead: who
+// asks is told none that is still to come.
+func TestNoDateIsInTheFuture(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, func(c *revocation.Config) { c.Now = func() time.Time { return now } })
+	w.refresh()
+	w.revoke(w.issue("alice"), ca.KeyCompromise)
+	w.refresh()
+	for _, path := range []string{"/crl/" + w.Issuer.ID() + ".crl", "/crl/bundle.pem"} {
+		ahead := w.get(path)
+		if date := ahead.Header().Get("Last-Modified"); date != "" || ahead.Header().Get("ETag") == "" {
+			t.Errorf("%s: modified %q, tag %q", path, date, ahead.Header().Get("ETag"))
+		}
+		now = now.Add(time.Minute)
+		later := w.get(path).Header().Get("Last-Modified")
+		if date, err := http.ParseTime(later); err != nil || date.After(now) {
+			t.Errorf("%s: a minute later, modified %q", path, later)
+		}
+		now = now.Add(-time.Minute)
+	}
+}
+
 func maxAge(t *testing.T, h http.Header) time.Duration {
 	t.Helper()
 	m := regexp.MustCompile(`max-age=(\d+)`).FindStringSubmatch(h.Get("Cache-Control"))

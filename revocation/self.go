@@ -143,6 +143,10 @@ func (h *selfHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if sent.Instance == "" {
 		sent.Instance = r.Header.Get("X-Request-Id")
 	}
+	if sent.Status == http.StatusUnauthorized {
+		// RFC 9110, Section 11.6.1: a 401 says what would do. An enrollment code would not.
+		w.Header().Set("WWW-Authenticate", `Basic realm="Signet", charset="UTF-8"`)
+	}
 	problem.Write(w, &sent)
 }
 
@@ -170,7 +174,7 @@ func selfProblem(err error) *problem.Problem {
 	case errors.Is(err, errMediaType):
 		return entry(http.StatusUnsupportedMediaType, "media-type", "Unsupported media type", err.Error())
 	case errors.Is(err, errBody):
-		return entry(http.StatusBadRequest, "bad-request", "Bad request", errBody.Error())
+		return entry(http.StatusBadRequest, "malformed", "The request is malformed", errBody.Error())
 	}
 	return nil
 }

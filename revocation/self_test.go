@@ -42,9 +42,9 @@ func TestSelf(t *testing.T) {
 		{"another's", "bob", alice.Serial.String(), good, 404, "not-found"},
 		{"never issued", "alice", w.Serial(t).String(), good, 404, "not-found"},
 		{"no serial", "alice", "xyz", good, 404, "not-found"},
-		{"no JSON", "alice", alice.Serial.String(), "reason=keyCompromise", 400, "bad-request"},
-		{"JSON and more", "alice", alice.Serial.String(), good + good, 400, "bad-request"},
-		{"another field", "alice", alice.Serial.String(), `{"reason":"superseded","account":"bob"}`, 400, "bad-request"},
+		{"no JSON", "alice", alice.Serial.String(), "reason=keyCompromise", 400, "malformed"},
+		{"JSON and more", "alice", alice.Serial.String(), good + good, 400, "malformed"},
+		{"another field", "alice", alice.Serial.String(), `{"reason":"superseded","account":"bob"}`, 400, "malformed"},
 		{"long", "alice", alice.Serial.String(), `{"reason":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "too-large"},
 		{"no reason of RFC 5280", "alice", alice.Serial.String(), `{"reason":"boredom"}`, 422, "bad-reason"},
 		{"removeFromCRL", "boss", alice.Serial.String(), `{"reason":"removeFromCRL"}`, 422, "bad-reason"},
@@ -94,6 +94,9 @@ func checkSelfAnswer(t *testing.T, name, wantProblem, serial string, rec *httpte
 			t.Errorf("%s: %s", name, rec.Body)
 		}
 		return
+	}
+	if rec.Code == http.StatusUnauthorized && rec.Header().Get("WWW-Authenticate") == "" {
+		t.Errorf("%s: it doesn't say what would do", name)
 	}
 	var p problem.Problem
 	if err := json.Unmarshal(rec.Body.Bytes(), &p); err != nil || p.Type != problem.URN(wantProblem) || p.Instance != "abc" ||

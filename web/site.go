@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"signet/ca"
+	"signet/internal/problem"
 )
 
 // maxBody bounds the body of every request, in octets. The protocols' handlers
@@ -27,7 +28,7 @@ type Config struct {
 	Root, Intermediate *x509.Certificate
 	// API serves the paths below /api/v1/ on HTTPS.
 	API http.Handler
-	// SelfRevocation serves POST /api/v1/certificates/{serial}/revocation; nil
+	// SelfRevocation serves /api/v1/certificates/{serial}/revocation; nil
 	// leaves it to API.
 	SelfRevocation http.Handler
 	// Public makes the handler of CRLs, OCSP and CA certificates, on both
@@ -83,14 +84,23 @@ func New(c Config) (*Site, error) {
 // requests that browsers mark as such; other programs don't mark theirs).
 func httpsMux(c Config, p *pages, ready *readiness) *http.ServeMux {
 	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(crossOrigin))
 	mux := httpMux(p, ready)
 	mux.Handle("/api/v1/", guard.Handler(c.API))
 	if c.SelfRevocation != nil {
-		mux.Handle("POST /api/v1/certificates/{serial}/revocation", guard.Handler(c.SelfRevocation))
+		mux.Handle("/api/v1/certificates/{serial}/revocation", guard.Handler(c.SelfRevocation))
 	}
 	mux.HandleFunc("GET /{$}", p.index)
 	mux.HandleFunc("GET "+stylePath, p.style)
 	return mux
+}
+
+func crossOrigin(w http.ResponseWriter, r *http.Request) {
+	problem.Write(w, &problem.Problem{
+		Type: problem.URN("cross-origin"), Title: "Another site asked", Status: http.StatusForbidden,
+		Detail:   "a page of another site sent this request",
+		Instance: r.Header.Get(RequestIDHeader),
+	})
 }
 
 func httpMux(p *pages, ready *readiness) *http.ServeMux {
@@ -103,7 +113,7 @@ func httpMux(p *pages, ready *readiness) *http.ServeMux {
 
 // links are the addresses on the index page. They are relative: a browser that
 // has come by https stays there, and HSTS could not send it to a closed port.
-type links struct{ Root, Intermediate, RootsPEM, CRL, Bundle string }
+type links struct{ Root, Intermediate, RootsPEM, Certificates, CRL, Bundle string }
 
 func linksOf(c Config) links {
 	root, inter := ca.IssuerID(c.Root), ca.IssuerID(c.Intermediate)
@@ -111,6 +121,7 @@ func linksOf(c Config) links {
 		Root:         "/ca/" + root + ".cer",
 		Intermediate: "/ca/" + inter + ".cer",
 		RootsPEM:     "/roots.pem",
+		Certificates: "/ca/bundle.pem",
 		CRL:          "/crl/" + inter + ".crl",
 		Bundle:       "/crl/bundle.pem",
 	}

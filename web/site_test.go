@@ -104,6 +104,7 @@ func TestRoutes(t *testing.T) {
 		{s.HTTPS, "GET", "/", 200, "Certificate authority"},
 		{s.HTTPS, "GET", "/api/v1/profiles/default", 200, "api "},
 		{s.HTTPS, "POST", "/api/v1/certificates/01/revocation", 200, "revoke "},
+		{s.HTTPS, "GET", "/api/v1/certificates/01/revocation", 200, "revoke "},
 		{s.HTTPS, "GET", "/roots.pem", 200, "public "},
 		{s.HTTPS, "GET", "/crl/0123.crl", 200, "public "},
 		{s.HTTPS, "GET", stylePath, 200, "color-scheme"},
@@ -130,7 +131,7 @@ func TestIndexShowsTheFingerprintAndEscapes(t *testing.T) {
 	sum := sha256.Sum256(c.Root.Raw)
 	for _, want := range []string{
 		"Ada &amp; &lt;Sons&gt;", "--fingerprint " + hex.EncodeToString(sum[:]),
-		"signet enroll --ca https://ca.example:8443", linksOf(c).CRL,
+		"signet enroll --ca https://ca.example:8443", linksOf(c).CRL, linksOf(c).Certificates,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the index page lacks %q", want)
@@ -189,8 +190,9 @@ func TestAClientsRequestIDIsDropped(t *testing.T) {
 
 func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	s, _ := newSite(t, nil)
-	if w := ask(s.HTTPS, "POST", "/api/v1/renewals", "Sec-Fetch-Site", "cross-site"); w.Code != http.StatusForbidden {
-		t.Errorf("another site's page may POST: %d", w.Code)
+	if w := ask(s.HTTPS, "POST", "/api/v1/renewals", "Sec-Fetch-Site", "cross-site"); w.Code != http.StatusForbidden ||
+		w.Header().Get("Content-Type") != problem.ContentType || !strings.Contains(w.Body.String(), "cross-origin") {
+		t.Errorf("another site's page may POST: %d %s", w.Code, w.Body)
 	}
 }
 

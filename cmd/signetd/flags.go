@@ -58,6 +58,8 @@ func config(c *cli.Context) (*Config, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !exists(path):
 		return nil, exit.With(exit.NotFound, err, "Make a CA with \"signetd init --dir "+c.String("dir")+"\", or name its folder with --dir.")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, exit.With(exit.Denied, err, "Only the account that the CA belongs to, and root, may do this.")
 	case err != nil:
 		return nil, exit.With(exit.Failed, err, "The settings are explained in the file itself.")
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 // certificate is a stored certificate as the operator sees it.
 type certificate struct {
 	ca.Certificate
+	// KeyID is the certificate's own, in hex.
+	KeyID string `json:"key_id"`
 	// State is "valid", "not yet valid", "expired", "on hold" or "revoked".
 	State string `json:"state"`
 	// CRL is set in the answer to a change, to one of the values below.
@@ -35,7 +38,7 @@ const (
 const crlPatience = 2 * time.Second
 
 func certificateOf(c ca.Certificate, now time.Time) certificate {
-	out := certificate{Certificate: c, State: "valid"}
+	out := certificate{Certificate: c, KeyID: hex.EncodeToString(c.KeyID[:]), State: "valid"}
 	switch {
 	case c.Revoked() && c.Revocation.Reason == ca.CertificateHold:
 		out.State = "on hold"
@@ -134,7 +137,7 @@ func (o *operator) change(ctx context.Context, in oneCert, do func(ca.Serial) (c
 		return certificate{}, err
 	}
 	if c.Issuer != o.issuer {
-		return certificate{}, badInputf("%s was issued by another issuer, %s", c.Serial, c.Issuer)
+		return certificate{}, badInputf("%s is of another issuer, %s: the one that serves can't take it back", c.Serial, c.Issuer)
 	}
 	if c, err = do(c.Serial); err != nil {
 		return certificate{}, err

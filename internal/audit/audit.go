@@ -8,6 +8,8 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -19,8 +21,8 @@ type Event struct {
 	Seq uint64 `json:"seq"`
 	// Time is when it happened, UTC.
 	Time time.Time `json:"time"`
-	// Actor is the account at whose word it happened, or "operator" for a
-	// command on the CA's host, or "signetd" for what the server does by itself.
+	// Actor is the account at whose word it happened, or [Operator] for a
+	// command on the CA's host, or [Server] for what the server does by itself.
 	Actor string `json:"actor"`
 	// Action is a dotted verb: "certificate.issue", "account.add".
 	Action string `json:"action"`
@@ -46,8 +48,8 @@ func Log(ctx context.Context, logger *slog.Logger, stage string, e Event) {
 		slog.String("action", e.Action),
 		slog.String("actor", e.Actor),
 		slog.String("object", e.Object))
-	for k, v := range e.Detail {
-		attrs = append(attrs, slog.String(k, v))
+	for _, k := range slices.Sorted(maps.Keys(e.Detail)) { // the same order each time
+		attrs = append(attrs, slog.String(k, e.Detail[k]))
 	}
 	logger.LogAttrs(ctx, slog.LevelInfo, "audit", slog.Attr{Key: "audit", Value: slog.GroupValue(attrs...)})
 }
