@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"signet/piv/softcard"
+	"signet/piv/yubikey"
 )
 
 // startPCSCD starts a pcscd of our own, with a vpcd in it: by systemd's socket
@@ -82,6 +83,20 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
+// onlyOpen is the environment variable by which the test's program only opens the
+// card, as signet does: libpcsclite has another socket in this process.
+const onlyOpen = "SOFTCARD_TEST_OPEN"
+
+func sayOpened() {
+	card, err := yubikey.Open(context.Background(), 0)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("opened", card.Info().Serial)
+	_ = card.Close()
+}
+
 func TestRealPCSCD(t *testing.T) {
 	ypt := tool(t, "yubico-piv-tool", "yubico-piv-tool")
 	socket, vpcd := startPCSCD(t)
@@ -95,20 +110,25 @@ func TestRealPCSCD(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	status := func() string {
-		cmd := exec.Command(ypt, "-a", "status")
-		cmd.Env = append(os.Environ(), "PCSCLITE_CSOCK_NAME="+socket)
+	say := func(program string, args ...string) string {
+		cmd := exec.Command(program, args...)
+		cmd.Env = append(os.Environ(), "PCSCLITE_CSOCK_NAME="+socket, onlyOpen+"=1")
 		out, _ := cmd.CombinedOutput()
 		return string(out)
 	}
+	status := func() string { return say(ypt, "-a", "status") }
+	opened := func() string { return say(os.Args[0]) }
 	eventually(t, status, "1234567")
 	start := time.Now()
 	status()
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("one look at the card took %v", d)
 	}
+	// A vpcd has two readers, of which one stays empty: that is one card, or none.
+	eventually(t, opened, "opened 1234567")
 	c.Unplug()
 	eventually(t, status, "Failed to connect")
+	eventually(t, opened, "no YubiKey found")
 	c.Plug()
 	eventually(t, status, "1234567")
 }

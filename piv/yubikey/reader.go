@@ -62,21 +62,30 @@ func openOnce(ctx context.Context, serial uint32) (piv.Card, error) {
 	if err != nil {
 		return nil, err
 	}
-	if serial == 0 && len(readers) == 1 {
-		c, err := open(ctx, readers[0])
-		if err != nil {
-			return nil, err
-		}
-		return c, nil
+	if serial != 0 {
+		return search(ctx, readers, serial)
 	}
-	if serial == 0 && len(readers) > 1 {
+	if len(readers) > 1 { // some may be empty
 		cards, err := List(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return nil, &piv.SeveralError{Cards: cards}
+		if len(cards) > 1 {
+			return nil, &piv.SeveralError{Cards: cards}
+		}
+		readers = readers[:0]
+		for _, info := range cards {
+			readers = append(readers, info.Reader)
+		}
 	}
-	return search(ctx, readers, serial)
+	if len(readers) == 0 {
+		return nil, piv.ErrNoCard
+	}
+	c, err := open(ctx, readers[0])
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // search opens one card after the other until it has the one. Where it hasn't
@@ -100,7 +109,7 @@ func search(ctx context.Context, readers []string, serial uint32) (piv.Card, err
 	if held != nil {
 		return nil, held
 	}
-	if serial != 0 && len(readers) > 0 {
+	if len(readers) > 0 {
 		return nil, fmt.Errorf("card %d: %w", serial, piv.ErrNoCard)
 	}
 	return nil, piv.ErrNoCard
