@@ -149,17 +149,6 @@ func (wr *writer) serve(batch []*write) {
 	for _, w := range begun {
 		close(w.done)
 	}
-	wr.release(len(begun))
-}
-
-// release counts what n writes have read.
-func (wr *writer) release(n int) {
-	btx, err := wr.store.db.Begin(false)
-	if err != nil {
-		return // closed
-	}
-	defer btx.Rollback() //nolint:errcheck // of a read
-	wr.store.pages.touched(btx, n*pagesPerWrite)
 }
 
 // commit runs the batch in one transaction and commits it. A write that fails
@@ -193,6 +182,7 @@ func (wr *writer) run(t *tx, batch []*write) (spoiler int) {
 	for i, w := range batch {
 		t.changed = false
 		w.err = wr.contain(t, w.run)
+		wr.store.pages.touched(t.Tx, pagesPerWrite)
 		if w.err != nil && t.changed {
 			return i
 		}
