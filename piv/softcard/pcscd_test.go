@@ -131,6 +131,16 @@ func TestRealPCSCD(t *testing.T) {
 	eventually(t, opened, "no YubiKey found")
 	c.Plug()
 	eventually(t, status, "1234567")
+	// Pulled out in the middle of a command, it is gone as well.
+	c.Inject(softcard.Fault{INS: 0xfd, Do: softcard.UnplugAfter})
+	start = time.Now()
+	status()
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("a command to a card that was pulled out took %v", d)
+	}
+	eventually(t, opened, "no YubiKey found")
+	c.Plug()
+	eventually(t, opened, "opened 1234567")
 }
 
 // eventually waits for a text: pcscd looks at its readers from time to time.

@@ -55,8 +55,10 @@ func pauseFor(ctx context.Context, d time.Duration) {
 	}
 }
 
-// serveVPCD answers one connection until it, the card's stay or ctx ends.
+// serveVPCD answers one connection until it, the card's stay or ctx ends, and
+// closes it: pcscd waits for an answer as long as it is open.
 func serveVPCD(ctx context.Context, conn net.Conn, card *Card) {
+	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
