@@ -84,7 +84,7 @@ func freePort(t *testing.T) int {
 }
 
 // onlyOpen is the environment variable by which the test's program only opens the
-// card, as signet does: libpcsclite has another socket in this process.
+// card and reads its tries, as signet does: libpcsclite has another socket in this process.
 const onlyOpen = "SOFTCARD_TEST_OPEN"
 
 func sayOpened() {
@@ -93,8 +93,12 @@ func sayOpened() {
 		fmt.Println(err)
 		return
 	}
+	defer card.Close()
+	if _, err := card.PINTries(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
 	fmt.Println("opened", card.Info().Serial)
-	_ = card.Close()
 }
 
 func TestRealPCSCD(t *testing.T) {
@@ -132,9 +136,11 @@ func TestRealPCSCD(t *testing.T) {
 	c.Plug()
 	eventually(t, status, "1234567")
 	// Pulled out in the middle of a command, it is gone as well.
-	c.Inject(softcard.Fault{INS: 0xfd, Do: softcard.UnplugAfter})
+	c.Inject(softcard.Fault{INS: 0x20, Do: softcard.UnplugAfter})
 	start = time.Now()
-	status()
+	if said := opened(); !strings.Contains(said, "the card was pulled out") {
+		t.Errorf("a card that was pulled out: %s", said)
+	}
 	if d := time.Since(start); d > 3*time.Second {
 		t.Errorf("a command to a card that was pulled out took %v", d)
 	}

@@ -19,6 +19,7 @@ import (
 var causes = map[string]error{
 	"the Smart card resource manager is not running":                                            piv.ErrNoService, // 8010001D
 	"the Smart card resource manager has shut down":                                             piv.ErrNoService, // 8010001E
+	"an internal communications error has been detected":                                        piv.ErrNoService, // 80100013: pcscd died
 	"cannot find a smart card reader":                                                           piv.ErrNoCard,    // 8010002E
 	"the smart card cannot be accessed because of other connections outstanding":                piv.ErrInUse,     // 8010000B
 	"the supplied handle was invalid":                                                           piv.ErrRemoved,   // 80100003
@@ -29,6 +30,7 @@ var causes = map[string]error{
 	"the smart card is not responding to a reset":                                               piv.ErrRemoved,   // 80100066
 	"power has been removed from the smart card, so that further communication is not possible": piv.ErrRemoved,   // 80100067
 	"the smart card has been reset, so any shared state information is invalid":                 piv.ErrRemoved,   // 80100068
+	"scard response too short: 0":                                                               piv.ErrRemoved,   // a real pcscd's, for a command that the card didn't live to answer
 	"the smart card has been removed, so further communication is not possible":                 piv.ErrRemoved,   // 80100069
 }
 
