@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -58,7 +59,7 @@ func readCert(key, record []byte) (c ca.Certificate, err error) {
 	if c.Issuer, c.Serial, err = parseCertKey(key); err != nil {
 		return c, err
 	}
-	r := newReading(record)
+	r := newReading(bytes.Clone(record)) // it outlives the transaction, whole
 	c.IssuedAt = r.time()
 	c.NotBefore = r.time()
 	c.NotAfter = r.time()

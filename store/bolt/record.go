@@ -104,12 +104,13 @@ func (r *reading) text() string {
 	return string(v)
 }
 
+// bytes is a part of what is read, not a copy.
 func (r *reading) bytes() []byte {
 	var v cryptobyte.String
 	if !r.ok(r.rest.ReadUint24LengthPrefixed(&v)) {
 		return nil
 	}
-	return append([]byte{}, v...)
+	return v[:len(v):len(v)]
 }
 
 func (r *reading) fixed(p []byte) { r.ok(r.rest.CopyBytes(p)) }
