@@ -72,7 +72,7 @@ func (p *Publisher) untilDue() time.Duration {
 	if l == nil {
 		return 0
 	}
-	return l.NextUpdate.Add(-p.overlap).Sub(p.now())
+	return l.NextUpdate.Add(-p.times.Load().CRLOverlap).Sub(p.now())
 }
 
 // publish makes the next CRL and puts it out: in memory first, so that a full
@@ -127,7 +127,7 @@ func (p *Publisher) sign(ctx context.Context, number uint64) (*List, error) {
 	}
 	audit.Log(ctx, p.logger, "begin", e)
 	der, err := crl.Create(p.issuer, crl.Template{
-		Number: number, ThisUpdate: now.Add(-clockSlack), NextUpdate: now.Add(p.lifetime),
+		Number: number, ThisUpdate: now.Add(-clockSlack), NextUpdate: now.Add(p.times.Load().CRLLifetime),
 		Entries: func(yield func(crl.Entry) bool) error {
 			return p.store.Revoked(ctx, issuer, func(e Entry) bool { return yield(crl.Entry(e)) })
 		},

@@ -19,12 +19,12 @@ import (
 // itself: before the last one runs out, and at once when something was revoked.
 // That of the root it reads from a file. It is safe for concurrent use.
 type Publisher struct {
-	store             Store
-	issuer            *ca.Issuer
-	file              string // "" for none
-	lifetime, overlap time.Duration
-	logger            *slog.Logger
-	now               func() time.Time
+	store  Store
+	issuer *ca.Issuer
+	file   string // "" for none
+	times  *atomic.Pointer[Times]
+	logger *slog.Logger
+	now    func() time.Time
 
 	root *rootFile // nil where issuer is a root
 
@@ -46,9 +46,9 @@ type bundle struct {
 	etag  string
 }
 
-func newPublisher(c Config) *Publisher {
+func newPublisher(c Config, times *atomic.Pointer[Times]) *Publisher {
 	p := &Publisher{
-		store: c.Store, issuer: c.Issuer, lifetime: c.CRLLifetime, overlap: c.CRLOverlap,
+		store: c.Store, issuer: c.Issuer, times: times,
 		logger: c.Logger, now: c.Now,
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), out: make(chan struct{}),
 	}

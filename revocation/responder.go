@@ -18,20 +18,20 @@ import (
 // store, signed by a delegated key that it renews by itself; never by the CA's
 // (RFC 6960, Section 4.2.2.2). It is safe for concurrent use.
 type Responder struct {
-	store    Store
-	issuer   *ca.Issuer
-	lifetime time.Duration
-	issue    func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error)
-	logger   *slog.Logger
-	now      func() time.Time
+	store  Store
+	issuer *ca.Issuer
+	times  *atomic.Pointer[Times]
+	issue  func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error)
+	logger *slog.Logger
+	now    func() time.Time
 
 	signer atomic.Pointer[ocsp.Signer] // nil before the first
 	cache  answerCache
 }
 
-func newResponder(c Config) *Responder {
+func newResponder(c Config, times *atomic.Pointer[Times]) *Responder {
 	r := &Responder{
-		store: c.Store, issuer: c.Issuer, lifetime: c.OCSPLifetime,
+		store: c.Store, issuer: c.Issuer, times: times,
 		issue: c.IssueResponder, logger: c.Logger, now: c.Now,
 	}
 	if usable(c.OCSPSigner, c.Issuer.Certificate()) {
@@ -90,7 +90,7 @@ func (r *Responder) answer(ctx context.Context, request *ocsp.Request) (Answer, 
 		return Answer{}, ocsp.TryLater
 	}
 	t := ocsp.Template{ProducedAt: now, Nonce: request.Nonce}
-	next := now.Add(r.lifetime)
+	next := now.Add(r.times.Load().OCSPLifetime)
 	if end := signer.Certificate.NotAfter; next.After(end) {
 		next = end
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,25 +54,35 @@ func (c *Config) check() error {
 	if c.Store == nil || c.Issuer == nil {
 		return errors.New("revocation: a store and an issuer are needed")
 	}
-	if c.CRLLifetime == 0 {
-		c.CRLLifetime = 72 * time.Hour
-	}
-	if c.CRLOverlap == 0 {
-		c.CRLOverlap = c.CRLLifetime / 3 * 2
-	}
-	if c.OCSPLifetime == 0 {
-		c.OCSPLifetime = time.Hour
-	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	return nil
+}
+
+// Times are those of a [Config]; zero values mean the same as there.
+type Times struct {
+	CRLLifetime, CRLOverlap time.Duration
+	OCSPLifetime            time.Duration
+}
+
+func (t *Times) check() error {
+	if t.CRLLifetime == 0 {
+		t.CRLLifetime = 72 * time.Hour
+	}
+	if t.CRLOverlap == 0 {
+		t.CRLOverlap = t.CRLLifetime / 3 * 2
+	}
+	if t.OCSPLifetime == 0 {
+		t.OCSPLifetime = time.Hour
+	}
 	switch {
-	case c.CRLOverlap < 0 || c.CRLLifetime <= c.CRLOverlap:
+	case t.CRLOverlap < 0 || t.CRLLifetime <= t.CRLOverlap:
 		return errors.New("revocation: a CRL's lifetime must be longer than its overlap")
-	case c.OCSPLifetime < time.Minute:
+	case t.OCSPLifetime < time.Minute:
 		return errors.New("revocation: an OCSP answer must hold for a minute at least")
 	}
 	return nil
@@ -82,6 +93,8 @@ type Service struct {
 	Revoker   *Revoker
 	Publisher *Publisher
 	Responder *Responder
+
+	times *atomic.Pointer[Times] // the two's
 }
 
 // New makes a service. It reads the CRLs that are on disk, signs nothing and
@@ -90,12 +103,30 @@ func New(c Config) (*Service, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	p := newPublisher(c)
+	t := Times{CRLLifetime: c.CRLLifetime, CRLOverlap: c.CRLOverlap, OCSPLifetime: c.OCSPLifetime}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	times := &atomic.Pointer[Times]{}
+	times.Store(&t)
+	p := newPublisher(c, times)
 	return &Service{
 		Revoker:   &Revoker{store: c.Store, issuer: c.Issuer.ID(), publisher: p, logger: c.Logger, now: c.Now},
 		Publisher: p,
-		Responder: newResponder(c),
+		Responder: newResponder(c, times),
+		times:     times,
 	}, nil
+}
+
+// SetTimes puts other times into force, for what is signed from now on: a CRL at
+// once, if [Service.Run] runs. All else stays: what is out, and who waits for it.
+func (s *Service) SetTimes(t Times) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	s.times.Store(&t)
+	s.Publisher.notify()
+	return nil
 }
 
 // Run keeps CRLs and the OCSP signer current until ctx ends. It must run once

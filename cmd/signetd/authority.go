@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"signet/ca"
@@ -21,13 +22,16 @@ import (
 )
 
 // An authority is all that one reading of the configuration makes: the packages,
-// wired. A reload makes another one on the same store and keys.
+// wired. A reload makes another one on the same store and keys, which takes over
+// what its predecessor must not forget.
 type authority struct {
 	conf     *Config
 	enroller *enroll.Enroller
 	revoking *revocation.Service
-	operator *operator
-	site     *web.Site
+	// signerLifetime is how long an OCSP signer issued from now on holds.
+	signerLifetime *atomic.Int64
+	operator       *operator
+	site           *web.Site
 	// operatorHandler is the operator's.
 	operatorHandler http.Handler
 }
@@ -49,13 +53,7 @@ func newAuthority(conf *Config, p parts, old *authority) (*authority, error) {
 	if a.enroller, err = newEnroller(conf, p, old); err != nil {
 		return nil, err
 	}
-	a.revoking, err = revocation.New(revocation.Config{
-		Store: p.store, Issuer: p.issuer, CRLDir: conf.DataDir, RootCRL: conf.path(conf.Root.CRL),
-		CRLLifetime: time.Duration(conf.CRL.Lifetime), CRLOverlap: time.Duration(conf.CRL.Overlap),
-		OCSPLifetime: time.Duration(conf.OCSP.Lifetime), OCSPSigner: p.ocsp,
-		IssueResponder: p.responderIssuer(time.Duration(conf.OCSP.SignerLifetime)), Logger: p.logger,
-	})
-	if err != nil {
+	if err = a.setRevoking(p, old); err != nil {
 		return nil, err
 	}
 	a.operator = &operator{
@@ -87,9 +85,28 @@ func newEnroller(conf *Config, p parts, old *authority) (*enroll.Enroller, error
 	})
 }
 
-// enforce has an enroller that was old's go by the new profiles and roots.
+// setRevoking takes over old's service: it holds CRLs and an OCSP signer that may
+// be in memory alone, and a revocation under way waits for its next CRL.
+func (a *authority) setRevoking(p parts, old *authority) (err error) {
+	if old != nil {
+		a.revoking, a.signerLifetime = old.revoking, old.signerLifetime
+		return nil
+	}
+	a.signerLifetime = &atomic.Int64{}
+	a.signerLifetime.Store(int64(a.conf.OCSP.SignerLifetime))
+	t := a.conf.times()
+	a.revoking, err = revocation.New(revocation.Config{
+		Store: p.store, Issuer: p.issuer, CRLDir: a.conf.DataDir, RootCRL: a.conf.path(a.conf.Root.CRL),
+		CRLLifetime: t.CRLLifetime, CRLOverlap: t.CRLOverlap, OCSPLifetime: t.OCSPLifetime,
+		OCSPSigner: p.ocsp, IssueResponder: p.responderIssuer(a.signerLifetime), Logger: p.logger,
+	})
+	return err
+}
+
+// enforce has what was old's go by the new configuration.
 func (a *authority) enforce() error {
-	return a.enroller.SetPolicy(a.conf.profiles, a.conf.pivRoots())
+	a.signerLifetime.Store(int64(a.conf.OCSP.SignerLifetime))
+	return errors.Join(a.revoking.SetTimes(a.conf.times()), a.enroller.SetPolicy(a.conf.profiles, a.conf.pivRoots()))
 }
 
 // checks are what /readyz asks.
@@ -114,11 +131,12 @@ func currentList(p *revocation.Publisher, issuer string) error {
 	return nil
 }
 
-// responderIssuer issues the certificates of OCSP signers, and keeps them.
-func (p parts) responderIssuer(lifetime time.Duration) func(context.Context, crypto.PublicKey) (*x509.Certificate, error) {
+// responderIssuer issues the certificates of OCSP signers, and keeps them; lifetime
+// is a time.Duration.
+func (p parts) responderIssuer(lifetime *atomic.Int64) func(context.Context, crypto.PublicKey) (*x509.Certificate, error) {
 	return func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error) {
 		return p.own(ctx, "ocsp-signer.issue", func(serial ca.Serial, now time.Time) (*ca.Certificate, error) {
-			return p.issuer.IssueResponder(ctx, serial, pub, lifetime, now)
+			return p.issuer.IssueResponder(ctx, serial, pub, time.Duration(lifetime.Load()), now)
 		})
 	}
 }

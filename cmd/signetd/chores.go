@@ -5,28 +5,6 @@ import (
 	"time"
 )
 
-// runAuthority does the chores of the authority in force (CRLs, the OCSP
-// signer) until ctx ends, and changes over when a reload brings another. The
-// new one is in force before the old one's chores end, and makes a CRL as
-// the first of its own: nothing revoked meanwhile is missed.
-func (s *server) runAuthority(ctx context.Context, a *authority) error {
-	for {
-		running, cancel := context.WithCancel(ctx)
-		ended := make(chan error, 1)
-		go func() { ended <- a.revoking.Run(running) }()
-		select {
-		case err := <-ended:
-			cancel()
-			return err
-		case a = <-s.swap:
-			cancel()
-			if err := <-ended; err != nil {
-				return err
-			}
-		}
-	}
-}
-
 // forgetEvery is how often what has expired is deleted from the store, and
 // forgetAfter how long it is kept beyond, for clocks that were set back.
 const (

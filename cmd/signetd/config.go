@@ -11,6 +11,7 @@ import (
 	"signet/ca"
 	"signet/enroll"
 	"signet/piv"
+	"signet/revocation"
 )
 
 // A Config is signetd.toml; the file's own comments document each setting. It
@@ -94,6 +95,14 @@ func (c *Config) path(p string) string {
 
 // pivRoots are those whose word on a card is taken: Yubico's and the configured ones.
 func (c *Config) pivRoots() *piv.Roots { return piv.NewRoots(c.attestationRoots...) }
+
+// times are those of CRLs and OCSP answers.
+func (c *Config) times() revocation.Times {
+	return revocation.Times{
+		CRLLifetime: time.Duration(c.CRL.Lifetime), CRLOverlap: time.Duration(c.CRL.Overlap),
+		OCSPLifetime: time.Duration(c.OCSP.Lifetime),
+	}
+}
 
 // key is the intermediate key's URI, its path made right where it is a file.
 func (c *Config) key() string {

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 )
 
 // reloads reads the configuration again at each SIGHUP, until ctx ends. One that
@@ -49,14 +47,7 @@ func (s *server) reload(ctx context.Context) error {
 	s.conf = conf
 	setLevel(conf, s.level)
 	s.current.Store(next)
-	select {
-	case s.swap <- next:
-		return nil
-	case <-ctx.Done():
-		return nil
-	case <-time.After(shutdownTimeout):
-		return errors.New("the chores of the old configuration don't end")
-	}
+	return nil
 }
 
 // keepFixed gives conf those settings of the one in force that a running server

@@ -31,7 +31,6 @@ type server struct {
 	load        func() (*Config, error) // reads the configuration again
 
 	current atomic.Pointer[authority]
-	swap    chan *authority // to whoever runs the authority's chores
 	// The addresses as they are, where the configuration says port 0.
 	httpsAddr, httpAddr string
 }
@@ -58,12 +57,11 @@ func (s *server) run(ctx context.Context, hup <-chan os.Signal) error {
 	if err := s.certificate.load(ctx, s.conf); err != nil {
 		return err
 	}
-	s.swap = make(chan *authority, 1)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, one := range s.servers(l) {
 		g.Go(func() error { return serveUntil(ctx, one.server, one.listener, one.tls) })
 	}
-	g.Go(func() error { return s.runAuthority(ctx, first) })
+	g.Go(func() error { return first.revoking.Run(ctx) })
 	g.Go(func() error { return s.certificate.run(ctx) })
 	g.Go(func() error { return s.forget(ctx) })
 	g.Go(func() error { return s.reloads(ctx, hup) })
