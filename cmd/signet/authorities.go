@@ -58,6 +58,10 @@ func loadAuthorities() (*authorities, error) {
 		in.DisallowUnknownFields()
 		err = in.Decode(&a.all)
 	}
+	if err != nil && data != nil {
+		return nil, exit.With(exit.Failed, fmt.Errorf("reading %s: %w", a.path, err),
+			"Delete it, and give the CA's fingerprint once more: --ca URL --fingerprint HEX.")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", a.path, err)
 	}

@@ -6,8 +6,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"signet/enroll"
 	"signet/internal/dn"
@@ -91,6 +94,17 @@ func (n *connection) client(creds enroll.Credentials, cert *tls.Certificate) *en
 	return &enroll.Client{BaseURL: n.URL, HTTP: enroll.NewHTTPClient(pool, cert), Credentials: creds}
 }
 
+// askAccount is the account's name; "" where a code is to be asked for.
+func (n *connection) askAccount(c *cli.Context) (string, error) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", exit.With(exit.Usage, errors.New("neither an account nor a code is given"), "Name one: --user NAME, or --code-file FILE.")
+	}
+	if n.User != "" {
+		return askLine(c, "Account", n.User)
+	}
+	return askLine(c, "Account (leave it empty to enter a one-time code)", "")
+}
+
 // credentials are what the flags, files or the person say.
 func (n *connection) credentials(c *cli.Context) (enroll.Credentials, error) {
 	code, err := codeSecret(c)
@@ -99,10 +113,13 @@ func (n *connection) credentials(c *cli.Context) (enroll.Credentials, error) {
 	}
 	user := c.String("user")
 	if user == "" {
-		if user, err = askLine(c, "Account", n.User); err != nil {
-			return enroll.Credentials{}, exit.With(exit.Usage, errors.New("neither an account nor a code is given"),
-				"Name one: --user NAME, or --code-file FILE.")
+		if user, err = n.askAccount(c); err != nil {
+			return enroll.Credentials{}, err
 		}
+	}
+	if user == "" {
+		code, err := readHidden(c, "One-time code")
+		return enroll.Credentials{Code: strings.TrimSpace(code)}, err
 	}
 	password, err := secret{flag: "password-file", env: "SIGNET_PASSWORD", what: "password of " + user}.read(c)
 	if err != nil {

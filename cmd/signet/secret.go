@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,7 +28,7 @@ type secret struct {
 // given is the secret from file or environment; false where there is neither.
 func (s secret) given(c *cli.Context) (string, bool, error) {
 	if name := c.String(s.flag); name != "" {
-		text, err := secretFile(c, name)
+		text, err := secretFile(c, name, s.what)
 		if err != nil {
 			return "", false, fmt.Errorf("reading the %s: %w", s.what, err)
 		}
@@ -96,8 +97,12 @@ func readHidden(c *cli.Context, what string) (string, error) {
 	}
 }
 
-// secretFile reads the first line of a file; "-" is stdin.
-func secretFile(c *cli.Context, name string) (string, error) {
+// secretFile reads the first line of a file. "-" is stdin, where the lines after
+// it are left for who asks next; at a terminal it is asked for.
+func secretFile(c *cli.Context, name, what string) (string, error) {
+	if name == "-" && term.IsTerminal(int(os.Stdin.Fd())) {
+		return readHidden(c, what)
+	}
 	in := io.Reader(os.Stdin)
 	if name != "-" {
 		f, err := os.Open(name)
@@ -110,20 +115,36 @@ func secretFile(c *cli.Context, name string) (string, error) {
 		}
 		in = f
 	}
-	data, err := io.ReadAll(io.LimitReader(in, maxSecret+1))
+	line, err := firstLine(in)
 	if err != nil {
-		return "", err
-	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	line = strings.TrimSuffix(line, "\r")
-	if line == "" || len(data) > maxSecret {
-		return "", fmt.Errorf("%s: its first line must have 1 to %d characters", name, maxSecret)
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	return line, nil
 }
 
-// codeSecret is the enrollment code; "" where none is given. It isn't asked for: whoever
-// has one says so.
+// firstLine reads no further than its end.
+func firstLine(in io.Reader) (string, error) {
+	var line []byte
+	for next := make([]byte, 1); len(line) <= maxSecret; {
+		n, err := in.Read(next)
+		if n == 1 && next[0] != '\n' {
+			line = append(line, next[0])
+		}
+		if n == 1 && next[0] == '\n' || errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	text := strings.TrimSuffix(string(line), "\r")
+	if text == "" || len(line) > maxSecret {
+		return "", fmt.Errorf("its first line must have 1 to %d characters", maxSecret)
+	}
+	return text, nil
+}
+
+// codeSecret is the enrollment code; "" where none is given.
 func codeSecret(c *cli.Context) (string, error) {
 	if typed(c, "code") {
 		fmt.Fprintln(c.App.ErrWriter, "signet: warning: a code on the command line can be seen by other users; use --code-file or SIGNET_CODE")
@@ -132,7 +153,7 @@ func codeSecret(c *cli.Context) (string, error) {
 		return code, nil
 	}
 	if name := c.String("code-file"); name != "" {
-		code, err := secretFile(c, name)
+		code, err := secretFile(c, name, "One-time code")
 		if err != nil {
 			return "", fmt.Errorf("reading the code: %w", err)
 		}

@@ -102,7 +102,7 @@ func confirmSerial(c *cli.Context, warning string, serial uint32) error {
 	return nil
 }
 
-// askLine asks a question that isn't secret.
+// askLine asks a question that isn't secret. No answer is "".
 func askLine(c *cli.Context, question, suggestion string) (string, error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return "", exit.With(exit.Usage, errors.New("a confirmation is wanted, and there is no terminal to ask at"),
@@ -121,9 +121,6 @@ func askLine(c *cli.Context, question, suggestion string) (string, error) {
 	case line := <-done:
 		if line == "" {
 			line = suggestion
-		}
-		if line == "" {
-			return "", errors.New("no answer")
 		}
 		return line, nil
 	case <-c.Context.Done():
