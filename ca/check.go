@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -163,10 +164,10 @@ var (
 // checkExtensions wants exactly the extensions of t, each once and critical
 // only where RFC 5280, Section 4.2.1 would have it so.
 func (i *Issuer) checkExtensions(t terms, c *x509.Certificate) error {
-	critical := map[string]bool{}
-	expect := func(present bool, oid asn1.ObjectIdentifier, isCritical bool) {
+	missing := make([]pkix.Extension, 0, 16)
+	expect := func(present bool, oid asn1.ObjectIdentifier, critical bool) {
 		if present {
-			critical[oid.String()] = isCritical
+			missing = append(missing, pkix.Extension{Id: oid, Critical: critical})
 		}
 	}
 	expect(true, oidSubjectKeyID, false)
@@ -181,14 +182,14 @@ func (i *Issuer) checkExtensions(t terms, c *x509.Certificate) error {
 		expect(true, e.Id, false)
 	}
 	for _, e := range c.Extensions {
-		id := e.Id.String()
-		if isCritical, ok := critical[id]; !ok || e.Critical != isCritical {
-			return fmt.Errorf("extension %s was not agreed on, is there twice, or is critical where it must not be", id)
+		at := slices.IndexFunc(missing, func(m pkix.Extension) bool { return m.Id.Equal(e.Id) })
+		if at < 0 || e.Critical != missing[at].Critical {
+			return fmt.Errorf("extension %s was not agreed on, is there twice, or is critical where it must not be", e.Id)
 		}
-		delete(critical, id)
+		missing = slices.Delete(missing, at, at+1)
 	}
-	if len(critical) > 0 {
-		return fmt.Errorf("%d extensions are missing", len(critical))
+	if len(missing) > 0 {
+		return fmt.Errorf("%d extensions are missing", len(missing))
 	}
 	return checkFurther(t, c)
 }
