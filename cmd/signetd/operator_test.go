@@ -112,6 +112,13 @@ func TestAnOperationTakesOneBoundedObject(t *testing.T) {
 	}
 }
 
+func TestASocketsPathIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketPath))
+	if _, err := listenOperator(t.Context(), path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "shorter path") {
+		t.Error(err)
+	}
+}
+
 func TestTheSocketKnowsItsPeer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	if err := os.WriteFile(path, nil, 0o666); err != nil { // a killed server's

@@ -18,7 +18,7 @@ func userCommand() *cli.Command {
 		userPasswd(),
 		userOne("disable", "keep an account from logging in; its certificates stay as they are", "user.disable"),
 		userOne("enable", "let a disabled account log in again", "user.enable"),
-		userOne("remove", "delete an account and its codes; its certificates stay as they are", "user.remove"))
+		userRemove())
 }
 
 // reportFlags are those of every operator's command.
@@ -101,6 +101,25 @@ func userOne(name, usage, operation string) *cli.Command {
 				return err
 			}
 			return operateOnUser(c, operation, named{Name: args[0]})
+		},
+	}
+}
+
+func userRemove() *cli.Command {
+	return &cli.Command{
+		Name: "remove", Usage: "delete an account and its codes; its certificates stay as they are", ArgsUsage: "NAME", Flags: reportFlags(),
+		Action: func(c *cli.Context) error {
+			args, err := command.Args(c, "NAME")
+			if err != nil {
+				return err
+			}
+			var gone user
+			if err := operate(c, "user.remove", named{Name: args[0]}, &gone); err != nil {
+				return err
+			}
+			return report(c, gone, func(w io.Writer) {
+				fmt.Fprintf(w, "Removed %s. Certificates stay in force: \"signetd cert list --user %[1]s\" names them.\n", gone.Name)
+			})
 		},
 	}
 }
