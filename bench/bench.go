@@ -124,7 +124,11 @@ func (b *bench) newPair() pair {
 // newConnection is an HTTP client with one kept connection, for one worker.
 func newConnection(config *tls.Config) *http.Client {
 	return &http.Client{
-		Timeout:   30 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: config, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1},
+		Timeout: 30 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig: config, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1,
+			// Long enough for the other side's turn; what was measured before doesn't weigh on what comes next.
+			IdleConnTimeout: 10 * time.Second,
+		},
 	}
 }
