@@ -123,8 +123,10 @@ func (c *Config) passwordFile() string {
 	return c.path(c.PasswordFile)
 }
 
-// socket is where a running server listens for the operator's commands.
-func (c *Config) socket() string { return c.path("signetd.sock") }
+// socketName is where a running server listens for the operator's commands.
+const socketName = "signetd.sock"
+
+func (c *Config) socket() string { return c.path(socketName) }
 
 const day = 24 * time.Hour
 

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -31,6 +32,11 @@ type operatorClient struct {
 func dialOperator(c *cli.Context) (*operatorClient, error) {
 	conf, err := config(c)
 	if err != nil {
+		// A server that runs goes by the configuration that it read before: a
+		// mistake in the file since must not keep anyone from revoking.
+		if socket := filepath.Join(filepath.Dir(configPath(c)), socketName); answers(socket) {
+			return socketClient(socket), nil
+		}
 		return nil, err
 	}
 	var locked error
