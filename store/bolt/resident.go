@@ -27,7 +27,7 @@ const (
 	pagesPerRead        = 16
 	pagesPerCertificate = 3 // in a listing, one after the other
 	// pagesUnasked is how many may be read before the system is asked.
-	pagesUnasked = 256
+	pagesUnasked = 1024
 )
 
 // residentKept is when to let go: when so many octets of files are resident, the
