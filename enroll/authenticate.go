@@ -37,6 +37,18 @@ type Identity struct {
 	code        *Code // nil with other methods
 }
 
+// renews is the serial of the certificate that id proved to hold, by showing it
+// or by the code that it was given for it; nil where id proved none.
+func (id *Identity) renews() *ca.Serial {
+	switch {
+	case id.code != nil:
+		return id.code.Renews
+	case id.Certificate != nil:
+		return &id.Certificate.Serial
+	}
+	return nil
+}
+
 func (id *Identity) defaultProfile() string {
 	switch {
 	case id.code != nil && id.code.Profile != "":
@@ -177,6 +189,11 @@ func (e *Enroller) byCode(ctx context.Context, text string) (*Identity, error) {
 	if code.SpentOn == nil && e.now().After(code.Expires) {
 		return nil, refuse("code.expired", "the code ended "+code.Expires.Format(time.RFC3339))
 	}
+	if code.SpentOn == nil && code.Renews != nil {
+		if err := e.stillStands(ctx, *code.Renews); err != nil {
+			return nil, err
+		}
+	}
 	account, err := e.lookUp(ctx, code.Account)
 	if err != nil {
 		return nil, err
@@ -185,6 +202,21 @@ func (e *Enroller) byCode(ctx context.Context, text string) (*Identity, error) {
 		return nil, ErrCredentials
 	}
 	return e.enabled(&Identity{Account: *account, Method: ByCode, code: &code})
+}
+
+// stillStands refuses to renew a certificate that was taken back since its
+// holder asked for the code: whoever has the card could go on for ever.
+func (e *Enroller) stillStands(ctx context.Context, serial ca.Serial) error {
+	held, _, err := e.store.Held(ctx, e.issuer.ID(), serial)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return ErrCredentials
+	case err != nil:
+		return fmt.Errorf("reading certificate %s: %w", serial, err)
+	case held.Revoked():
+		return refuse("certificate.revoked", "the certificate that this code renews was revoked or is on hold")
+	}
+	return nil
 }
 
 // byCertificate lets in the holder of a certificate in force. The TLS handshake

@@ -54,9 +54,11 @@ func (e *Enroller) problemOf(r *http.Request, err error) *problem.Problem {
 		p = aProblem(http.StatusTooManyRequests, "throttled", "Too many attempts")
 		p.Detail = "too many wrong passwords: this attempt was not looked at"
 		p.Hint = "try again in " + inSeconds(throttled.After) + " seconds, or use an enrollment code"
+		p.RetryAfter = throttled.After
 	case errors.As(err, &busy):
 		p = aProblem(http.StatusServiceUnavailable, "busy", "The server is busy")
 		p.Hint = "try again in " + inSeconds(busy.After) + " seconds"
+		p.RetryAfter = busy.After
 	case errors.As(err, &form):
 		p = aProblem(http.StatusBadRequest, "malformed", "The request is malformed")
 		p.Detail = form.reason
@@ -127,17 +129,10 @@ func statusOfRule(rule string) int {
 func (e *Enroller) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := e.problemOf(r, err)
 	p.Instance = w.Header().Get(requestID)
-	var throttled *ThrottledError
-	var busy *BusyError
-	switch {
-	case p.Status == http.StatusUnauthorized:
+	if p.Status == http.StatusUnauthorized {
 		// RFC 7617, Section 2.1: the name and password are UTF-8.
 		w.Header().Add("WWW-Authenticate", `Basic realm="Signet", charset="UTF-8"`)
 		w.Header().Add("WWW-Authenticate", codeScheme+` realm="Signet"`)
-	case errors.As(err, &throttled):
-		w.Header().Set("Retry-After", inSeconds(throttled.After))
-	case errors.As(err, &busy):
-		w.Header().Set("Retry-After", inSeconds(busy.After))
 	}
 	problem.Write(w, p)
 }

@@ -55,6 +55,36 @@ func TestRenewNewKey(t *testing.T) {
 	refused(t, err, 403, "credential.kind")
 }
 
+// A stolen card's holder may have asked for tickets before the card's
+// certificate was taken back: they are good for nothing then, and so is its key.
+func TestTicketsAndKeyEndWithTheCertificate(t *testing.T) {
+	a := newAuthority(t)
+	key := catest.Key(t)
+	first := a.enrolled(a.withPassword("alice"), "", wish{key: key})
+	holder := a.withCertificate(first, key)
+	asked, open := must(holder.RenewalCode(ctx)), must(holder.RenewalCode(ctx))
+	nonce := must(a.withCode(asked.Code).Plan(ctx, "")).Nonce
+	a.take(first, ca.KeyCompromise)
+
+	_, err := a.withCode(open.Code).Plan(ctx, "")
+	refused(t, err, 401, "certificate.revoked")
+	_, err = a.withCode(asked.Code).Submit(ctx, "", wish{key: catest.Key(t), nonce: nonce}.csr(t))
+	refused(t, err, 401, "certificate.revoked")
+	c := a.withPassword("alice")
+	_, err = c.Submit(ctx, "", wish{key: key, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t))
+	refused(t, err, 422, "key.blocked")
+}
+
+// take revokes a certificate behind the server's back.
+func (a *authority) take(issued *enroll.Issued, reason ca.Reason) {
+	a.t.Helper()
+	r := ca.Revocation{At: time.Now().UTC(), Reason: reason, By: audit.Operator}
+	e := audit.Event{Time: r.At, Actor: audit.Operator, Action: "certificate.revoke"}
+	if err := a.store.Revoke(ctx, issued.Issuer, issued.Serial, r, e); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
 func TestCertificateNotInForce(t *testing.T) {
 	a := newAuthority(t)
 	key := catest.Key(t)
@@ -68,16 +98,9 @@ func TestCertificateNotInForce(t *testing.T) {
 		}
 		refused(t, err, status, rule)
 	}
-	take := func(issued *enroll.Issued, reason ca.Reason) {
-		t.Helper()
-		r := ca.Revocation{At: time.Now().UTC(), Reason: reason, By: audit.Operator}
-		if err := a.store.Revoke(ctx, issued.Issuer, issued.Serial, r, audit.Event{Time: r.At, Actor: audit.Operator, Action: "certificate.revoke"}); err != nil {
-			t.Fatal(err)
-		}
-	}
 	held, revoked, good := enrolled(), enrolled(), enrolled()
-	take(held, ca.CertificateHold)
-	take(revoked, ca.KeyCompromise)
+	a.take(held, ca.CertificateHold)
+	a.take(revoked, ca.Superseded)
 	refusedBy("certificate.held", held)
 	refusedBy("certificate.revoked", revoked)
 

@@ -55,6 +55,7 @@ var rules = []Rule{
 
 	{"key.ca", "generate a key of your own"},
 	{"key.taken", "generate a new key: this one belongs to another account"},
+	{"key.blocked", "generate a new key: this one was reported compromised"},
 
 	{"attestation.missing", "have the card generate the key, and put its attestation into the CSR"},
 	{piv.RuleForm, "send the attestation as the card gives it: the slot's certificate and that of f9"},

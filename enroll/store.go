@@ -17,6 +17,8 @@ var (
 	ErrCodeSpent  = errors.New("this code has been used")
 	ErrNonceSpent = errors.New("this nonce has been used")
 	ErrKeyTaken   = errors.New("this key belongs to another account")
+	ErrKeyBlocked = errors.New("this key was reported compromised")
+	ErrRevoked    = errors.New("the certificate to be renewed was revoked")
 )
 
 // A Store keeps accounts, codes and issued certificates. Every method is one
@@ -68,14 +70,18 @@ type Store interface {
 	// nothing and returns the certificate recorded then, and false, whatever
 	// became of the account, the code and the nonce since. It fails with
 	// ErrNotFound where the account isn't there, or the code isn't or is another
-	// account's; with ErrCodeSpent, ErrNonceSpent and ErrKeyTaken; and with
-	// ErrExists where the issuer's serial is there already. Whether the code or
-	// the nonce has expired and the account may enroll, the caller has checked.
+	// account's; with ErrCodeSpent, ErrNonceSpent, ErrKeyTaken and ErrKeyBlocked;
+	// with ErrRevoked where the certificate that is renewed is not there, revoked
+	// or on hold; and with ErrExists where the issuer's serial is there already.
+	// Whether the code or the nonce has expired and the account may enroll, the
+	// caller has checked.
 	RecordEnrollment(ctx context.Context, e Enrollment) (cert ca.Certificate, recorded bool, err error)
 	// RecordCertificate stores a certificate that no one enrolled for: the CA's
 	// own. ErrExists where the issuer's serial is there already.
 	RecordCertificate(ctx context.Context, c ca.Certificate, e audit.Event) error
-	// KeyOwner returns the account that first enrolled the public key, or ErrNotFound.
+	// KeyOwner returns the account that first enrolled the public key, or
+	// ErrNotFound; ErrKeyBlocked where a certificate for it was revoked with
+	// reason keyCompromise.
 	KeyOwner(ctx context.Context, keyID [32]byte) (string, error)
 	// Forget deletes the nonces and the unused codes that had expired by then. It
 	// may do so in several steps.
@@ -88,6 +94,9 @@ type Enrollment struct {
 	CSR         [32]byte // SHA-256 of the CSR's DER
 	// Code is the hash of the code it was authenticated with; nil for others.
 	Code *[32]byte
+	// Renews is the serial of the certificate that this one takes the place of,
+	// of the same issuer, whose holder it is for; nil where it renews none.
+	Renews *ca.Serial
 	// Nonce is the SHA-256 of the nonce in the CSR; NonceExpires is until when it
 	// must be remembered: the nonce itself says so, hence the same nonce always
 	// comes with the same time. Both are zero where the CSR has none and needs none.

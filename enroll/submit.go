@@ -110,6 +110,8 @@ func (e *Enroller) checkOwner(ctx context.Context, s *submitted) error {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil
+	case errors.Is(err, ErrKeyBlocked):
+		return refuse("key.blocked", "a certificate for this key was revoked because the key was compromised")
 	case err != nil:
 		return fmt.Errorf("looking the key up: %w", err)
 	case owner != s.id.Account.Name:
@@ -165,6 +167,7 @@ func (s *submitted) enrollment(cert ca.Certificate, event audit.Event) Enrollmen
 	if s.id.code != nil {
 		out.Code = &s.id.code.Hash
 	}
+	out.Renews = s.id.renews()
 	return out
 }
 
@@ -177,6 +180,10 @@ func refusedByStore(err error) error {
 		return refuse("nonce.spent", "the nonce in the CSR has been used")
 	case errors.Is(err, ErrKeyTaken):
 		return refuse("key.taken", "the key belongs to another account")
+	case errors.Is(err, ErrKeyBlocked):
+		return refuse("key.blocked", "a certificate for this key was revoked because the key was compromised")
+	case errors.Is(err, ErrRevoked):
+		return refuse("certificate.revoked", "the certificate to be renewed was revoked")
 	case errors.Is(err, ErrNotFound):
 		return ErrCredentials
 	}
@@ -195,14 +202,11 @@ func (e *Enroller) eventOf(s *submitted, serial ca.Serial) audit.Event {
 		event.Detail["slot"] = s.card.Slot
 		event.Detail["firmware"] = s.card.Firmware
 	}
-	switch {
-	case s.id.code != nil:
+	if s.id.code != nil {
 		event.Detail["code_by"] = s.id.code.By
-		if s.id.code.Renews != nil {
-			event.Detail["renews"] = s.id.code.Renews.String()
-		}
-	case s.id.Certificate != nil:
-		event.Detail["renews"] = s.id.Certificate.Serial.String()
+	}
+	if old := s.id.renews(); old != nil {
+		event.Detail["renews"] = old.String()
 	}
 	return event
 }

@@ -31,6 +31,8 @@ type Store interface {
 	// r's time, or held again with no effect and no event; ErrAlreadyRevoked for
 	// one revoked for good, which keeps its first reason and time. ErrNotFound
 	// for what was never issued. It is called within a minute of r.At.
+	// Reason keyCompromise also blocks the key: no certificate is recorded for it
+	// from then on.
 	Revoke(ctx context.Context, issuer string, serial ca.Serial, r ca.Revocation, e audit.Event) error
 	// Release takes the hold off: ErrNotOnHold where there is none, ErrNotFound
 	// for what was never issued.

@@ -4,7 +4,10 @@ package problem
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // ContentType is the media type of a problem document (RFC 9457, Section 3).
@@ -27,6 +30,9 @@ type Problem struct {
 	Rule string `json:"rule,omitempty"`
 	// Instance is the request's id, which the server's log has too.
 	Instance string `json:"instance,omitempty"`
+	// RetryAfter is when to try again, where that is known: the header of that
+	// name (RFC 9110, Section 10.2.3), in whole seconds.
+	RetryAfter time.Duration `json:"-"`
 }
 
 // URN makes a problem type of a name.
@@ -43,6 +49,10 @@ func (p *Problem) Error() string {
 func Write(w http.ResponseWriter, p *Problem) {
 	w.Header().Set("Content-Type", ContentType)
 	w.Header().Set("Cache-Control", "no-store")
+	if p.RetryAfter > 0 {
+		// Rounded up: who waits that long has waited long enough.
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(p.RetryAfter.Seconds()))))
+	}
 	w.WriteHeader(p.Status)
 	// The header is out: a client that left can't be told.
 	_ = json.NewEncoder(w).Encode(p)

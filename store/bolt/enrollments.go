@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"signet/ca"
@@ -151,8 +152,13 @@ func (t *tx) mayEnroll(e enroll.Enrollment, n *newCert) (code enroll.Code, err e
 	if !e.NonceExpires.IsZero() && t.has(bucketNonces, nonceKey(e)) {
 		return code, enroll.ErrNonceSpent
 	}
-	if owner := t.get(bucketKeys, e.Certificate.KeyID[:]); owner != nil && string(owner) != account {
+	if owner, err := t.keyOwner(e.Certificate.KeyID); err == nil && owner != account {
 		return code, enroll.ErrKeyTaken
+	} else if err != nil && !errors.Is(err, enroll.ErrNotFound) {
+		return code, err
+	}
+	if err := t.stands(e.Certificate.Issuer, e.Renews); err != nil {
+		return code, err
 	}
 	if t.has(bucketCerts, n.key) {
 		return code, enroll.ErrExists
@@ -162,15 +168,41 @@ func (t *tx) mayEnroll(e enroll.Enrollment, n *newCert) (code enroll.Code, err e
 
 // KeyOwner implements [enroll.Store].
 func (s *Store) KeyOwner(ctx context.Context, keyID [32]byte) (account string, err error) {
-	err = s.view(ctx, func(t *tx) error {
-		v := t.get(bucketKeys, keyID[:])
-		if v == nil {
-			return enroll.ErrNotFound
-		}
-		account = string(v)
-		return nil
+	err = s.view(ctx, func(t *tx) (err error) {
+		account, err = t.keyOwner(keyID)
+		return err
 	})
 	return account, err
+}
+
+// keyBlocked follows the account of a key that was reported compromised.
+const keyBlocked = "\x00blocked"
+
+func (t *tx) keyOwner(keyID [32]byte) (string, error) {
+	v := t.get(bucketKeys, keyID[:])
+	if v == nil {
+		return "", enroll.ErrNotFound
+	}
+	account, blocked := strings.CutSuffix(string(v), keyBlocked)
+	if blocked {
+		return "", enroll.ErrKeyBlocked
+	}
+	return account, nil
+}
+
+func (t *tx) blockKey(c ca.Certificate) error {
+	return t.put(bucketKeys, c.KeyID[:], []byte(c.Account+keyBlocked))
+}
+
+// stands fails where the certificate that is renewed, if any, no longer does.
+func (t *tx) stands(issuer string, serial *ca.Serial) error {
+	if serial == nil {
+		return nil
+	}
+	if !t.has(bucketCerts, certKey(issuer, *serial)) || t.has(bucketRevoked, revokedKey(issuer, *serial)) {
+		return enroll.ErrRevoked
+	}
+	return nil
 }
 
 // forgetNonces deletes up to limit nonces that had expired by then.

@@ -30,6 +30,11 @@ func (s *Store) Revoke(ctx context.Context, issuer string, serial ca.Serial, r c
 		case r.Reason == ca.CertificateHold:
 			return nil // held already
 		}
+		if r.Reason == ca.KeyCompromise {
+			if err := t.blockKey(c); err != nil {
+				return err
+			}
+		}
 		record := revocationRecord(r, c.NotAfter)
 		return errors.Join(t.put(bucketRevoked, revokedKey(issuer, serial), record), t.log(event))
 	})

@@ -25,7 +25,7 @@ var (
 	// account NUL SHA-256 of the CSR -> key in bucketCerts.
 	bucketEnrolled = []byte("certificates.enrolled")
 	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> present
-	bucketKeys     = []byte("keys")                // key ID -> account
+	bucketKeys     = []byte("keys")                // key ID -> account, and [keyBlocked] where it is
 	bucketRevoked  = []byte("revoked")             // issuer NUL serial -> revocation
 	bucketCRLs     = []byte("crls")                // issuer -> number, thisUpdate
 	bucketEvents   = []byte("events")              // number -> event

@@ -52,6 +52,47 @@ func testEnrollment(t *testing.T, f *fixture) {
 	fails(t, err, revocation.ErrNotFound)
 }
 
+// A key that was reported compromised is certified no more, for anybody.
+func testBlockedKey(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	first := f.enrolled(t, f.enrollment("alice"))
+	revoke := func(reason ca.Reason) {
+		t.Helper()
+		must(t, f.Revoke(f.ctx, issuerA, first.Serial, ca.Revocation{At: f.now, Reason: reason, By: "alice"}, f.event("certificate.revoke", "")))
+	}
+	again := func() error {
+		e := f.enrollment("alice")
+		e.Certificate.KeyID = first.KeyID
+		_, _, err := f.RecordEnrollment(f.ctx, e)
+		return err
+	}
+	revoke(ca.CertificateHold)
+	must(t, again())
+	revoke(ca.KeyCompromise)
+	fails(t, again(), enroll.ErrKeyBlocked)
+	_, err := f.KeyOwner(f.ctx, first.KeyID)
+	fails(t, err, enroll.ErrKeyBlocked)
+	f.enrolled(t, f.enrollment("alice")) // another key
+}
+
+// What renews a certificate is recorded only while that one stands.
+func testRenewal(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	old := f.enrolled(t, f.enrollment("alice"))
+	renew := func(serial ca.Serial) error {
+		e := f.enrollment("alice")
+		e.Renews = &serial
+		_, _, err := f.RecordEnrollment(f.ctx, e)
+		return err
+	}
+	must(t, renew(old.Serial))
+	must(t, f.Revoke(f.ctx, issuerA, old.Serial, ca.Revocation{At: f.now, Reason: ca.CertificateHold, By: "alice"}, f.event("certificate.hold", "")))
+	fails(t, renew(old.Serial), enroll.ErrRevoked)
+	must(t, f.Release(f.ctx, issuerA, old.Serial, f.event("certificate.release", "")))
+	must(t, renew(old.Serial))
+	fails(t, renew(f.serial()), enroll.ErrRevoked)
+}
+
 // The same CSR again is answered with the certificate that there is, as it is now.
 func testEnrollmentAgain(t *testing.T, f *fixture) {
 	f.account(t, "alice")

@@ -41,6 +41,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Serials", testSerials},
 		{"Enrollment", testEnrollment},
 		{"EnrollmentAgain", testEnrollmentAgain},
+		{"EnrollmentOfABlockedKey", testBlockedKey},
+		{"EnrollmentThatRenews", testRenewal},
 		{"EnrollmentRefused", testEnrollmentRefused},
 		{"EnrollmentWithoutNonce", testEnrollmentWithoutNonce},
 		{"CodeSpentAtOnce", testCodeSpentAtOnce},
