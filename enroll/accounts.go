@@ -63,7 +63,7 @@ func (s *Accounts) Add(ctx context.Context, n NewAccount, by string) (Account, e
 	}
 	if n.Password != "" {
 		if err := checkPassword(n.Name, n.Password); err != nil {
-			return Account{}, err
+			return Account{}, input(err)
 		}
 		hash, err := s.hasher.hash(ctx, n.Password)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *Accounts) check(a *Account) error {
 			errs = append(errs, fmt.Errorf("%q is no profile: there is %s", p, strings.Join(s.profiles, ", ")))
 		}
 	}
-	return errors.Join(errs...)
+	return input(errors.Join(errs...))
 }
 
 // maxProfiles bounds an account's profiles.
@@ -129,7 +129,7 @@ func (s *Accounts) SetPassword(ctx context.Context, name, password, by string) e
 	hash := ""
 	if password != "" {
 		if err := checkPassword(name, password); err != nil {
-			return err
+			return input(err)
 		}
 		var err error
 		if hash, err = s.hasher.hash(ctx, password); err != nil {

@@ -55,7 +55,7 @@ func (c *Codes) New(ctx context.Context, account, profile string, ttl time.Durat
 		ttl = DefaultCodeTTL
 	}
 	if ttl < 0 || ttl > MaxCodeTTL {
-		return "", Code{}, fmt.Errorf("a code is good for at most %s", MaxCodeTTL)
+		return "", Code{}, input(fmt.Errorf("a code is good for at most %s", MaxCodeTTL))
 	}
 	a, err := c.store.Account(ctx, account)
 	if err != nil {

@@ -46,18 +46,18 @@ func (e *Enroller) problemOf(r *http.Request, err error) *problem.Problem {
 		p.Rule, p.Detail, p.Hint = rule, reason, hint
 	case errors.Is(err, ErrNoCredentials):
 		p = aProblem(http.StatusUnauthorized, "unauthenticated", "Credentials are wanted")
-		p.Hint = "present a password, an enrollment code or a client certificate"
+		p.Hint = "Present a password, an enrollment code or a client certificate."
 	case errors.Is(err, ErrCredentials):
 		p = aProblem(http.StatusUnauthorized, "unauthenticated", "The credentials are wrong")
 		p.Detail = ErrCredentials.Error()
 	case errors.As(err, &throttled):
 		p = aProblem(http.StatusTooManyRequests, "throttled", "Too many attempts")
 		p.Detail = "too many wrong passwords: this attempt was not looked at"
-		p.Hint = "try again in " + inSeconds(throttled.After) + " seconds, or use an enrollment code"
+		p.Hint = "Try again in " + inSeconds(throttled.After) + " seconds, or use an enrollment code."
 		p.RetryAfter = throttled.After
 	case errors.As(err, &busy):
 		p = aProblem(http.StatusServiceUnavailable, "busy", "The server is busy")
-		p.Hint = "try again in " + inSeconds(busy.After) + " seconds"
+		p.Hint = "Try again in " + inSeconds(busy.After) + " seconds."
 		p.RetryAfter = busy.After
 	case errors.As(err, &form):
 		p = aProblem(http.StatusBadRequest, "malformed", "The request is malformed")
@@ -93,9 +93,9 @@ func ruleOf(err error) (rule, reason, hint string, ok bool) {
 	case errors.As(err, &own):
 		return own.Rule, own.Reason, own.Hint, true
 	case errors.As(err, &key):
-		return key.Rule, key.Reason, orDefault(hintOf(key.Rule), "generate a key that the profile takes"), true
+		return key.Rule, key.Reason, orDefault(hintOf(key.Rule), "Generate a key that the profile takes."), true
 	case errors.As(err, &csr):
-		return csr.Rule, csr.Reason, orDefault(hintOf(csr.Rule), "sign another CSR"), true
+		return csr.Rule, csr.Reason, orDefault(hintOf(csr.Rule), "Sign another CSR."), true
 	case errors.As(err, &name):
 		return "profile.names", name.Reason, hintOf("profile.names"), true
 	case errors.As(err, &statement):

@@ -29,49 +29,49 @@ type Rule struct {
 // package piv refuses attestations. Package ca has rules of its own about keys
 // and CSRs, which docs/api.md lists too.
 var rules = []Rule{
-	{"account.disabled", "ask an administrator to enable the account"},
-	{"profile.denied", "ask an administrator for the profile, or name one that the account has"},
-	{"profile.unknown", "leave the profile out to get the account's first"},
-	{"profile.names", "ask an administrator to complete the account"},
-	{"credential.kind", "use the kind of credential that the call takes"},
+	{"account.disabled", "Ask an administrator to enable the account."},
+	{"profile.denied", "Ask an administrator for the profile, or name one that the account has."},
+	{"profile.unknown", "Leave the profile out to get the account's first."},
+	{"profile.names", "Ask an administrator to complete the account."},
+	{"credential.kind", "Use the kind of credential that the call takes."},
 
-	{"code.spent", "ask for a new code"},
-	{"code.expired", "ask for a new code"},
+	{"code.spent", "Ask for a new code."},
+	{"code.expired", "Ask for a new code."},
 
-	{"certificate.unknown", "use a certificate of this CA, a password or a code"},
-	{"certificate.revoked", "enroll anew with a password or a code"},
-	{"certificate.held", "ask an officer to release the certificate"},
-	{"certificate.expired", "enroll anew with a password or a code"},
-	{"certificate.usage", "use a certificate that is made for client authentication"},
+	{"certificate.unknown", "Use a certificate of this CA, a password or a code."},
+	{"certificate.revoked", "Enroll anew with a password or a code: \"signet enroll --force\"."},
+	{"certificate.held", "Ask an officer to release the certificate."},
+	{"certificate.expired", "Enroll anew with a password or a code."},
+	{"certificate.usage", "Use a certificate that is made for client authentication."},
 
-	{"csr.parse", "send a PKCS#10, as PEM or as base64 of its DER"},
-	{"csr.signature", "sign the CSR with the key that is in it"},
-	{"csr.names", "ask for no names, or for those that the profile gives"},
+	{"csr.parse", "Send a PKCS#10, as PEM or as base64 of its DER."},
+	{"csr.signature", "Sign the CSR with the key that is in it."},
+	{"csr.names", "Ask for no names, or for those that the profile gives."},
 
-	{"nonce.missing", "get the profile first and put its nonce into the CSR"},
-	{"nonce.account", "get a nonce with the credentials that the CSR is handed in with"},
-	{"nonce.expired", "get a new nonce and sign a new CSR"},
-	{"nonce.spent", "get a new nonce and sign a new CSR"},
+	{"nonce.missing", "Get the profile first and put its nonce into the CSR."},
+	{"nonce.account", "Get a nonce with the credentials that the CSR is handed in with."},
+	{"nonce.expired", "Get a new nonce and sign a new CSR."},
+	{"nonce.spent", "Get a new nonce and sign a new CSR."},
 
-	{"key.ca", "generate a key of your own"},
-	{"key.taken", "generate a new key: this one belongs to another account"},
-	{"key.blocked", "generate a new key: this one was reported compromised"},
+	{"key.ca", "Generate a key of your own."},
+	{"key.taken", "Generate a new key: this one belongs to another account."},
+	{"key.blocked", "Generate a new key: this one was reported compromised."},
 
-	{"attestation.missing", "have the card generate the key, and put its attestation into the CSR"},
-	{piv.RuleForm, "send the attestation as the card gives it: the slot's certificate and that of f9"},
-	{piv.RuleSignature, "send the slot's certificate and that of f9 of one and the same card"},
-	{piv.RuleDates, "check the clocks of card issuer, client and server"},
-	{piv.RuleRoot, "use a genuine YubiKey, or ask an administrator to trust the maker's root"},
-	{piv.RuleIssuer, "use a genuine YubiKey, or ask an administrator to trust the maker's root"},
-	{"attestation.key", "send the attestation of the slot that signed the CSR"},
-	{"attestation.slot", "generate the key in the slot that the profile names"},
-	{"attestation.pin-policy", "generate the key with the PIN policy that the profile names"},
-	{"attestation.touch-policy", "generate the key with the touch policy that the profile names"},
-	{"attestation.firmware", "use a card with newer firmware"},
-	{"attestation.roca", "use another algorithm than RSA, or a card with newer firmware"},
-	{"attestation.fips", "use a card of the FIPS series"},
-	{"attestation.form-factor", "use a card of a shape that the profile lets in"},
-	{"attestation.card", "use a card that the profile lists"},
+	{"attestation.missing", "Have the card generate the key, and put its attestation into the CSR."},
+	{piv.RuleForm, "Send the attestation as the card gives it: the slot's certificate and that of f9."},
+	{piv.RuleSignature, "Send the slot's certificate and that of f9 of one and the same card."},
+	{piv.RuleDates, "Check the clocks of card issuer, client and server."},
+	{piv.RuleRoot, "Use a genuine YubiKey, or ask an administrator to trust the maker's root."},
+	{piv.RuleIssuer, "Use a genuine YubiKey, or ask an administrator to trust the maker's root."},
+	{"attestation.key", "Send the attestation of the slot that signed the CSR."},
+	{"attestation.slot", "Generate the key in the slot that the profile names."},
+	{"attestation.pin-policy", "Generate the key with the PIN policy that the profile names."},
+	{"attestation.touch-policy", "Generate the key with the touch policy that the profile names."},
+	{"attestation.firmware", "Use a card with newer firmware."},
+	{"attestation.roca", "Use another algorithm than RSA, or a card with newer firmware."},
+	{"attestation.fips", "Use a card of the FIPS series."},
+	{"attestation.form-factor", "Use a card of a shape that the profile lets in."},
+	{"attestation.card", "Use a card that the profile lists."},
 }
 
 // Rules lists the rules of this package and those of piv.
@@ -103,6 +103,21 @@ var (
 	// ErrNoCredentials is a request that presents none.
 	ErrNoCredentials = errors.New("this call wants credentials")
 )
+
+// An InputError is what an operator or administrator said of an account or a
+// code that can't be: their mistake, not the store's.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
+// input makes an [InputError] of err; nil stays nil.
+func input(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &InputError{err}
+}
 
 // A ThrottledError is an attempt that was not looked at: there were too many.
 type ThrottledError struct{ After time.Duration }

@@ -61,14 +61,18 @@ type WrongPINError struct {
 }
 
 func (e *WrongPINError) Error() string {
-	return fmt.Sprintf("wrong %s: %d tries left", e.What, e.Tries)
+	tries := "tries"
+	if e.Tries == 1 {
+		tries = "try"
+	}
+	return fmt.Sprintf("wrong %s: %d %s left", e.What, e.Tries, tries)
 }
 
 // Info is what a card tells of itself without a PIN.
 type Info struct {
 	Reader     string  `json:"reader"`
-	Serial     uint32  `json:"serial"`
-	Firmware   Version `json:"firmware"`
+	Serial     uint32  `json:"serial,omitempty"`
+	Firmware   Version `json:"firmware,omitzero"`
 	FormFactor string  `json:"form_factor,omitempty"` // "USB-A Keychain", "" where not known
 	// HeldBy says who has the card, where another program does; then nothing
 	// but the reader is known.

@@ -96,9 +96,10 @@ func problemOf(err error) *problem.Problem {
 	p := &problem.Problem{Type: problem.URN("failed"), Title: "Failed", Status: http.StatusInternalServerError, Detail: err.Error()}
 	set := func(name, title string, status int) { p.Type, p.Title, p.Status = problem.URN(name), title, status }
 	var bad *badInput
+	var input *enroll.InputError
 	var refused *enroll.RefusedError
 	switch {
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.As(err, &input):
 		set("bad-request", "Bad request", http.StatusBadRequest)
 	case errors.Is(err, enroll.ErrNotFound), errors.Is(err, revocation.ErrNotFound):
 		set("not-found", "Not found", http.StatusNotFound)

@@ -2,6 +2,7 @@ package command
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -43,6 +44,14 @@ func wantsJSON(args []string, lookup func(string) string) bool {
 	if end := slices.Index(args, "--"); end >= 0 {
 		args = args[:end]
 	}
-	v := lookup(Variable("json"))
-	return slices.Contains(args, "--json") || v == "true" || v == "1"
+	for _, arg := range slices.Backward(args) {
+		name, value, set := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-"), "=")
+		if name != "json" || !strings.HasPrefix(arg, "-") {
+			continue
+		}
+		yes, err := strconv.ParseBool(value)
+		return !set || err == nil && yes
+	}
+	yes, err := strconv.ParseBool(lookup(Variable("json")))
+	return err == nil && yes
 }
