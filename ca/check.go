@@ -34,7 +34,7 @@ func (i *Issuer) check(t terms, tbs []byte) error {
 // parseTBS parses a TBSCertificate by putting it into a certificate whose
 // signature is empty (RFC 5280, Section 4.1).
 func (i *Issuer) parseTBS(tbs []byte) (*x509.Certificate, error) {
-	algorithm, err := asn1.Marshal(i.algorithm.id)
+	algorithm, err := i.algorithm.Marshal()
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (i *Issuer) checkIssuer(t terms, c *x509.Certificate) error {
 		return errors.New("not version 3")
 	case !bytes.Equal(c.RawIssuer, i.cert.RawSubject): // RFC 5280, Section 4.1.2.4
 		return errors.New("another issuer")
-	case c.SignatureAlgorithm != i.algorithm.x509:
+	case c.SignatureAlgorithm != i.algorithm.X509:
 		return errors.New("another signature algorithm")
 	// RFC 5280, Section 4.2.1.1: only a root may leave it out.
 	case !bytes.Equal(c.AuthorityKeyId, i.cert.SubjectKeyId) && !(selfSigned && len(c.AuthorityKeyId) == 0):

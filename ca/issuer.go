@@ -3,14 +3,10 @@ package ca
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,6 +14,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"signet/internal/sigalg"
 )
 
 // An Issuer is a CA certificate with its key. It is the only type that holds a
@@ -29,18 +27,10 @@ type Issuer struct {
 	above     []*x509.Certificate // what signed cert, root last; empty for a root
 	signer    crypto.Signer
 	id        string
-	algorithm signatureAlgorithm
+	algorithm sigalg.Algorithm
 	// notBefore and notAfter bound what may be issued: the time in which this
 	// certificate and all above it are valid.
 	notBefore, notAfter time.Time
-}
-
-// signatureAlgorithm is how an issuer signs, as crypto/x509 names it, as
-// crypto.Signer wants to be told, and as DER has it.
-type signatureAlgorithm struct {
-	x509 x509.SignatureAlgorithm
-	hash crypto.Hash // 0 for Ed25519, which hashes by itself
-	id   pkix.AlgorithmIdentifier
 }
 
 // NewIssuer makes an issuer of a CA certificate, the certificates above it
@@ -58,7 +48,7 @@ func NewIssuer(cert *x509.Certificate, chain []*x509.Certificate, signer crypto.
 	if len(cert.SubjectKeyId) == 0 {
 		return nil, fmt.Errorf("the CA certificate of %q has no subject key identifier", cert.Subject)
 	}
-	algorithm, err := signatureAlgorithmOf(signer.Public())
+	algorithm, err := sigalg.For(signer.Public())
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +115,7 @@ func issuerID(spki []byte) string {
 
 // CRLSignatureAlgorithm is the AlgorithmIdentifier that [Issuer.SignCRL] signs
 // with: it goes into the CRL twice (RFC 5280, Sections 5.1.1.2 and 5.1.2.2).
-func (i *Issuer) CRLSignatureAlgorithm() pkix.AlgorithmIdentifier { return i.algorithm.id }
+func (i *Issuer) CRLSignatureAlgorithm() pkix.AlgorithmIdentifier { return i.algorithm.ID }
 
 // SignCRL signs tbs, the DER of a TBSCertList (RFC 5280, Section 5.1.2). It
 // refuses anything but a version 2 list of this issuer, so that it can't be
@@ -134,7 +124,7 @@ func (i *Issuer) SignCRL(tbs []byte) ([]byte, error) {
 	if err := i.checkCertList(tbs); err != nil {
 		return nil, fmt.Errorf("signing CRL: %w", err)
 	}
-	sig, err := crypto.SignMessage(i.signer, rand.Reader, tbs, i.algorithm.hash)
+	sig, err := crypto.SignMessage(i.signer, rand.Reader, tbs, i.algorithm.Hash)
 	if err != nil {
 		return nil, fmt.Errorf("signing CRL: %w", err)
 	}
@@ -151,7 +141,7 @@ func (i *Issuer) checkCertList(tbs []byte) error {
 		!list.ReadASN1Element(&issuer, casn1.SEQUENCE) {
 		return errors.New("not a version 2 TBSCertList")
 	}
-	want, err := asn1.Marshal(i.algorithm.id)
+	want, err := i.algorithm.Marshal()
 	if err != nil {
 		return err
 	}
@@ -159,39 +149,6 @@ func (i *Issuer) checkCertList(tbs []byte) error {
 		return errors.New("the list is another issuer's or states another signature algorithm")
 	}
 	return nil
-}
-
-// The signature algorithms of RFC 4055, RFC 5758 and RFC 8410.
-var (
-	ecdsaSHA256 = signatureAlgorithm{x509.ECDSAWithSHA256, crypto.SHA256, algorithmID(nil, 1, 2, 840, 10045, 4, 3, 2)}
-	ecdsaSHA384 = signatureAlgorithm{x509.ECDSAWithSHA384, crypto.SHA384, algorithmID(nil, 1, 2, 840, 10045, 4, 3, 3)}
-	ecdsaSHA512 = signatureAlgorithm{x509.ECDSAWithSHA512, crypto.SHA512, algorithmID(nil, 1, 2, 840, 10045, 4, 3, 4)}
-	// RFC 4055, Section 5: the parameters of an RSA signature are NULL, not absent.
-	rsaSHA256   = signatureAlgorithm{x509.SHA256WithRSA, crypto.SHA256, algorithmID(asn1.NullBytes, 1, 2, 840, 113549, 1, 1, 11)}
-	pureEd25519 = signatureAlgorithm{x509.PureEd25519, 0, algorithmID(nil, 1, 3, 101, 112)}
-)
-
-func algorithmID(parameters []byte, oid ...int) pkix.AlgorithmIdentifier {
-	return pkix.AlgorithmIdentifier{Algorithm: oid, Parameters: asn1.RawValue{FullBytes: parameters}}
-}
-
-func signatureAlgorithmOf(pub crypto.PublicKey) (signatureAlgorithm, error) {
-	switch pub := pub.(type) {
-	case *ecdsa.PublicKey:
-		switch pub.Curve.Params().BitSize {
-		case 256:
-			return ecdsaSHA256, nil
-		case 384:
-			return ecdsaSHA384, nil
-		case 521:
-			return ecdsaSHA512, nil
-		}
-	case *rsa.PublicKey:
-		return rsaSHA256, nil
-	case ed25519.PublicKey:
-		return pureEd25519, nil
-	}
-	return signatureAlgorithm{}, fmt.Errorf("a CA key of type %T can't sign here", pub)
 }
 
 func samePublicKey(a, b crypto.PublicKey) bool {

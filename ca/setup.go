@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.step.sm/crypto/keyutil"
+
+	"signet/internal/sigalg"
 )
 
 // SetupConfig is what a new hierarchy shall be.
@@ -97,7 +99,7 @@ func (h *Hierarchy) makeRoot(c SetupConfig) error {
 }
 
 func selfIssuer(t terms, key crypto.Signer, now time.Time) (*Issuer, error) {
-	algorithm, err := signatureAlgorithmOf(key.Public())
+	algorithm, err := sigalg.For(key.Public())
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package softcard_test
 
 import (
 	"bufio"
-	"fmt"
 	"os/exec"
 	"testing"
 
@@ -79,6 +78,6 @@ func TestWaitingForReaders(t *testing.T) {
 type lines struct{ t *testing.T }
 
 func (l *lines) Write(b []byte) (int, error) {
-	l.t.Log(fmt.Sprintf("%s", b))
+	l.t.Log(string(b))
 	return len(b), nil
 }

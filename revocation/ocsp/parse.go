@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"signet/ca"
+	"signet/internal/sigalg"
 )
 
 // maxResponse bounds what a client reads, in octets; maxCertificates how many
@@ -22,7 +23,7 @@ const (
 // A response is a parsed BasicOCSPResponse. Nothing in it has been verified.
 type response struct {
 	tbs          []byte
-	algorithm    algorithm
+	algorithm    sigalg.Algorithm
 	signature    []byte
 	certificates []*x509.Certificate
 

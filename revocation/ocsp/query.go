@@ -108,7 +108,7 @@ func (q *Query) Verify(der []byte, now time.Time) (Single, error) {
 func (r *response) verify(issuer *x509.Certificate, now time.Time) error {
 	candidates := append([]*x509.Certificate{issuer}, r.certificates...)
 	for _, c := range candidates {
-		if c.CheckSignature(r.algorithm.x509, r.tbs, r.signature) != nil {
+		if c.CheckSignature(r.algorithm.X509, r.tbs, r.signature) != nil {
 			continue
 		}
 		if c.Equal(issuer) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/cryptobyte/asn1"
 
 	"signet/ca"
+	"signet/internal/sigalg"
 )
 
 // A Status is what a responder says of a certificate (RFC 6960, Section 2.2).
@@ -76,7 +77,7 @@ func ErrorResponse(s ErrorStatus) []byte { return []byte{0x30, 0x03, 0x0a, 0x01,
 
 // Create makes and signs a response and returns its OCSPResponse's DER.
 func Create(t Template, s Signer) ([]byte, error) {
-	algorithm, err := algorithmFor(s.Key.Public())
+	algorithm, err := sigalg.For(s.Key.Public())
 	if err != nil {
 		return nil, fmt.Errorf("signing OCSP response: %w", err)
 	}
@@ -84,15 +85,19 @@ func Create(t Template, s Signer) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making OCSP response: %w", err)
 	}
-	signature, err := crypto.SignMessage(s.Key, rand.Reader, tbs, algorithm.hash)
+	signature, err := crypto.SignMessage(s.Key, rand.Reader, tbs, algorithm.Hash)
 	if err != nil {
 		return nil, fmt.Errorf("signing OCSP response: %w", err)
 	}
-	return encodeResponse(tbs, algorithm, signature, s.Certificate.Raw)
+	algorithmID, err := algorithm.Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("signing OCSP response: %w", err)
+	}
+	return encodeResponse(tbs, algorithmID, signature, s.Certificate.Raw)
 }
 
 // encodeResponse wraps a signed ResponseData into BasicOCSPResponse and OCSPResponse.
-func encodeResponse(tbs []byte, a algorithm, signature, certificate []byte) ([]byte, error) {
+func encodeResponse(tbs, algorithmID, signature, certificate []byte) ([]byte, error) {
 	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(signature)+len(certificate)+128))
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Enum(0) // successful
@@ -102,7 +107,7 @@ func encodeResponse(tbs []byte, a algorithm, signature, certificate []byte) ([]b
 				b.AddASN1(asn1.OCTET_STRING, func(b *cryptobyte.Builder) {
 					b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 						b.AddBytes(tbs)
-						a.add(b)
+						b.AddBytes(algorithmID)
 						b.AddASN1BitString(signature)
 						b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
 							b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(certificate) })
