@@ -12,7 +12,7 @@ import (
 
 // How many wrong passwords are let in. Only wrong ones count, and none locks
 // an account: a bucket fills up again by itself, and what was attempted while it
-// was empty doesn't count (docs/decisions/0011-throttling.md).
+// was empty doesn't count (docs/decisions/0009-throttling.md).
 const (
 	// of one account from one address: 10 at once, then one in 30 seconds
 	pairBurst = 10

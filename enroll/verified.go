@@ -17,7 +17,7 @@ const (
 // A verifiedSet remembers for a few minutes which passwords were right, so that
 // the two or three requests of one enrollment compute argon2 once. It keeps no
 // password: an entry is an HMAC under a key of this process alone
-// (docs/decisions/0010-password-memory.md).
+// (docs/decisions/0008-password-memory.md).
 type verifiedSet struct {
 	key [32]byte
 	now func() time.Time
