@@ -39,6 +39,7 @@ func (f *fetch) runCommand(ctx context.Context) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", f.Command)
 	cmd.Env = append(os.Environ(), "SIGNET_CRL="+f.Path)
+	asGroup(cmd)
 	cmd.WaitDelay = time.Second // for what it left running with its output open
 	out, err := cmd.CombinedOutput()
 	if err == nil {

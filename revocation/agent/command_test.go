@@ -72,10 +72,24 @@ func TestCommandFails(t *testing.T) {
 
 func TestCommandHangs(t *testing.T) {
 	s := newSource(t)
-	s.conf.Command, s.conf.CommandTimeout = "sleep 60", 50*time.Millisecond
+	pid := filepath.Join(t.TempDir(), "pid")
+	s.conf.Command, s.conf.CommandTimeout = "sleep 60 & echo $! >"+pid+"; wait", 200*time.Millisecond
 	if _, err := s.fetch(); !errors.Is(err, agent.ErrCommand) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
+	// What the command started ended with it; a process that is over has no command line.
+	started, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := "/proc/" + strings.TrimSpace(string(started)) + "/cmdline"
+	for range 100 {
+		if left, err := os.ReadFile(line); err != nil || len(left) == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("what the command started still runs")
 }
 
 // When a CA is added to the chain, "not modified" must not hide its CRL.
