@@ -22,6 +22,7 @@ TEST_NEEDS := $(DEMO_NEEDS) git apache2 gnutls-bin libnss3-tools strace pcscd vs
 .PHONY: build demo run stop test bench fuzz clean
 
 build:
+	@command -v go >/dev/null || { echo "Signet is built with Go 1.26: install it from https://go.dev/dl/" >&2; exit 1; }
 	@scripts/need $(BUILD_NEEDS)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/signetd ./cmd/signetd
 	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/signet ./cmd/signet
