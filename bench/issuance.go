@@ -23,7 +23,7 @@ import (
 
 // codeCount is how many codes are made beforehand, and so how many
 // certificates the runs with codes may issue.
-const codeCount = 60_000
+const codeCount = 45_000
 
 // seedCodes makes the codes in the store before the server has it.
 func (b *bench) seedCodes(ctx context.Context) error {

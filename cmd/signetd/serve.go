@@ -113,7 +113,7 @@ func setLevel(conf *Config, level *slog.LevelVar) {
 // memoryGoal is how much memory the Go runtime works to stay within, in octets:
 // with it, the whole process stays below 40 MiB under 32 busy clients. It is
 // no bound: where there is more to hold, the collector just works harder.
-const memoryGoal = 24 << 20
+const memoryGoal = 22 << 20
 
 func boundMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"signet/ca"
@@ -32,7 +33,7 @@ func (s *Store) AddCode(ctx context.Context, c enroll.Code, e audit.Event) error
 			return err
 		}
 		if c.SpentOn == nil {
-			if err := t.put(bucketOpenCodes, openCodeKey(c), []byte(c.Account)); err != nil {
+			if err := t.put(bucketCodeExpiry, codeExpiryKey(c), []byte(c.Account)); err != nil {
 				return err
 			}
 		}
@@ -71,20 +72,21 @@ func (t *tx) spendable(hash [32]byte, account string) (enroll.Code, error) {
 	return c, nil
 }
 
+// spend leaves the code's place in bucketCodeExpiry to [tx.deleteCodes]: one
+// page less to write for each certificate.
 func (t *tx) spend(c enroll.Code, csr [32]byte) error {
-	open := openCodeKey(c)
 	c.SpentOn = &csr
 	record, err := codeRecord(c)
 	if err != nil {
 		return err
 	}
-	return errors.Join(t.put(bucketCodes, c.Hash[:], record), t.delete(bucketOpenCodes, open))
+	return t.put(bucketCodes, c.Hash[:], record)
 }
 
 // deleteOpenCodes deletes the account's unused codes.
 func (t *tx) deleteOpenCodes(account string) error {
 	var keys [][]byte
-	for k, v := range pairs(t.Bucket(bucketOpenCodes).Cursor(), nil) {
+	for k, v := range pairs(t.Bucket(bucketCodeExpiry).Cursor(), nil) {
 		if string(v) == account {
 			keys = append(keys, bytes.Clone(k))
 		}
@@ -94,14 +96,25 @@ func (t *tx) deleteOpenCodes(account string) error {
 
 // forgetCodes deletes up to limit unused codes that had expired by then.
 func (t *tx) forgetCodes(then time.Time, limit int) (int, error) {
-	keys := t.expired(bucketOpenCodes, then, limit)
+	keys := t.expired(bucketCodeExpiry, then, limit)
 	return len(keys), t.deleteCodes(keys)
 }
 
-// deleteCodes deletes the codes with those keys in bucketOpenCodes.
+// deleteCodes deletes the codes with those keys in bucketCodeExpiry; of those
+// that were used, only the key.
 func (t *tx) deleteCodes(keys [][]byte) error {
 	for _, k := range keys {
-		if err := errors.Join(t.delete(bucketOpenCodes, k), t.delete(bucketCodes, k[8:])); err != nil {
+		if len(k) != 8+32 {
+			return fmt.Errorf("%w: the expiry of a code", ErrCorrupt)
+		}
+		c, err := t.code([32]byte(k[8:]))
+		if err == nil && c.SpentOn == nil {
+			err = t.delete(bucketCodes, c.Hash[:])
+		}
+		if err != nil && !errors.Is(err, enroll.ErrNotFound) {
+			return err
+		}
+		if err := t.delete(bucketCodeExpiry, k); err != nil {
 			return err
 		}
 	}
@@ -121,7 +134,7 @@ func (t *tx) expired(bucket []byte, then time.Time, limit int) (keys [][]byte) {
 	return keys
 }
 
-func openCodeKey(c enroll.Code) []byte { return append(timeKey(c.Expires), c.Hash[:]...) }
+func codeExpiryKey(c enroll.Code) []byte { return append(timeKey(c.Expires), c.Hash[:]...) }
 
 func codeRecord(c enroll.Code) ([]byte, error) {
 	r := newRecorder(128)

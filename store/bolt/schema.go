@@ -17,10 +17,11 @@ var (
 	bucketMeta     = []byte("meta")     // schema, serial block: see the keys below
 	bucketAccounts = []byte("accounts") // name -> account
 	bucketCodes    = []byte("codes")    // hash -> code
-	// bucketOpenCodes are the unused codes, by expiry: expiry hash -> account.
-	bucketOpenCodes = []byte("codes.open")
-	bucketNonces    = []byte("nonces")       // expiry hash -> present
-	bucketCerts     = []byte("certificates") // [certKey] -> certificate, but for its revocation
+	// bucketCodeExpiry finds the codes that end: expiry hash -> account. One that
+	// was used stays in it until then.
+	bucketCodeExpiry = []byte("codes.expiry")
+	bucketNonces     = []byte("nonces")       // expiry hash -> present
+	bucketCerts      = []byte("certificates") // [certKey] -> certificate, but for its revocation
 	// bucketEnrolled finds an account's certificates, and the one for a CSR:
 	// account NUL SHA-256 of the CSR -> key in bucketCerts.
 	bucketEnrolled = []byte("certificates.enrolled")
@@ -33,7 +34,7 @@ var (
 )
 
 var buckets = [][]byte{
-	bucketMeta, bucketAccounts, bucketCodes, bucketOpenCodes, bucketNonces, bucketCerts,
+	bucketMeta, bucketAccounts, bucketCodes, bucketCodeExpiry, bucketNonces, bucketCerts,
 	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
 }
 
