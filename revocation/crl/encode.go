@@ -27,7 +27,7 @@ func encodeEntries(entries func(yield func(Entry) bool) error) ([]byte, error) {
 	var out []byte
 	var bad error
 	err := entries(func(e Entry) bool {
-		out, bad = appendEntry(out, e)
+		out, bad = AppendEntry(out, e)
 		return bad == nil
 	})
 	if bad != nil {
@@ -39,8 +39,8 @@ func encodeEntries(entries func(yield func(Entry) bool) error) ([]byte, error) {
 	return out, nil
 }
 
-// appendEntry appends one element of revokedCertificates to dst.
-func appendEntry(dst []byte, e Entry) ([]byte, error) {
+// AppendEntry appends one element of revokedCertificates to dst.
+func AppendEntry(dst []byte, e Entry) ([]byte, error) {
 	if e.At.IsZero() {
 		return nil, fmt.Errorf("serial %s has no revocation time", e.Serial)
 	}
