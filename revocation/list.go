@@ -33,13 +33,16 @@ func newList(der []byte, issuer *x509.Certificate, modified time.Time) (*List, e
 	if err != nil {
 		return nil, err
 	}
+	if err := parsed.Complete(); err != nil {
+		return nil, err
+	}
 	if err := crl.CheckSignature(parsed, issuer); err != nil {
 		return nil, err
 	}
 	return &List{
 		Issuer: ca.IssuerID(issuer), DER: der, Number: parsed.Number,
 		ThisUpdate: parsed.ThisUpdate, NextUpdate: parsed.NextUpdate,
-		Entries: len(parsed.RevokedCertificateEntries),
+		Entries: parsed.Entries,
 		ETag:    etag(der), Modified: modified.Truncate(time.Second),
 	}, nil
 }

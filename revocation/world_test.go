@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -183,12 +184,8 @@ func (w *world) onCRL() map[string]ca.Reason {
 	parsed, err := crl.Parse(l.DER)
 	must(w, err)
 	out := map[string]ca.Reason{}
-	for _, e := range parsed.RevokedCertificateEntries {
-		serial, ok := ca.SerialOf(e.SerialNumber)
-		if !ok {
-			w.Fatalf("serial %x", e.SerialNumber)
-		}
-		out[serial.String()] = ca.Reason(e.ReasonCode)
+	for e := range parsed.All() {
+		out[hex.EncodeToString(e.Serial)] = e.Reason
 	}
 	return out
 }

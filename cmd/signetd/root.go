@@ -128,26 +128,26 @@ func openRootFolder(ctx context.Context, folder string, passphrase []byte) (*ca.
 // signRootCRL signs the CRL that follows last, which is nil for the first. Its
 // number is the time in seconds: it grows also where the last CRL was lost
 // (RFC 5280, Section 5.2.3).
-func signRootCRL(root *ca.Issuer, last *x509.RevocationList, lifetime time.Duration, now time.Time) ([]byte, error) {
+func signRootCRL(root *ca.Issuer, last *crl.List, lifetime time.Duration, now time.Time) ([]byte, error) {
 	number := uint64(now.Unix())
 	var entries []revocation.Entry
 	if last != nil {
 		if last.Number.IsUint64() && last.Number.Uint64() >= number {
 			number = last.Number.Uint64() + 1
 		}
-		for _, e := range last.RevokedCertificateEntries {
-			serial, ok := ca.SerialOf(e.SerialNumber)
+		for e := range last.All() {
+			serial, ok := ca.SerialOf(new(big.Int).SetBytes(e.Serial))
 			if !ok {
-				return nil, fmt.Errorf("the last CRL of the root names %x, which this CA can't have issued", e.SerialNumber)
+				return nil, fmt.Errorf("the last CRL of the root names %x, which this CA can't have issued", e.Serial)
 			}
-			entries = append(entries, revocation.Entry{Serial: serial, At: e.RevocationTime, Reason: ca.Reason(e.ReasonCode)})
+			entries = append(entries, revocation.Entry{Serial: serial, At: e.At, Reason: e.Reason})
 		}
 	}
 	return revocation.RootCRL(root, number, now, lifetime, entries)
 }
 
 // readRootCRL reads the root's CRL in force and verifies it.
-func readRootCRL(conf *Config, root *x509.Certificate) (*x509.RevocationList, error) {
+func readRootCRL(conf *Config, root *x509.Certificate) (*crl.List, error) {
 	data, err := os.ReadFile(conf.path(conf.Root.CRL))
 	if err != nil {
 		return nil, err
@@ -158,6 +158,9 @@ func readRootCRL(conf *Config, root *x509.Certificate) (*x509.RevocationList, er
 	}
 	list, err := crl.Parse(ders[0])
 	if err != nil {
+		return nil, err
+	}
+	if err := list.Complete(); err != nil {
 		return nil, err
 	}
 	return list, crl.CheckSignature(list, root)

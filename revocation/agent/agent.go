@@ -17,6 +17,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"signet/revocation/crl"
 )
 
 // Config is what to fetch, and for whom. URLs, Path and CAs must be there.
@@ -150,12 +152,12 @@ func (f *fetch) run(ctx context.Context) (*Result, error) {
 
 // describe tells of the CRLs that will be in the file, and warns of those of
 // whose time less than a third is left.
-func (f *fetch) describe(lists []*x509.RevocationList) *Result {
+func (f *fetch) describe(lists []*crl.List) *Result {
 	r := &Result{}
 	for _, l := range lists {
 		r.Levels = append(r.Levels, Level{
 			Issuer: l.Issuer.String(), Number: l.Number.String(),
-			ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: len(l.RevokedCertificateEntries),
+			ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries,
 		})
 		if r.NextUpdate.IsZero() || l.NextUpdate.Before(r.NextUpdate) {
 			r.NextUpdate = l.NextUpdate

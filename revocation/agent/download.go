@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +14,8 @@ import (
 // fetchAll asks every URL. It returns the CRLs that came, verified to be those
 // of our CAs, and the entity tags to ask with the next time. Where a URL says that
 // nothing has changed, it gives none: those in place stand.
-func (f *fetch) fetchAll(ctx context.Context) ([]*x509.RevocationList, map[string]string, error) {
-	var lists []*x509.RevocationList
+func (f *fetch) fetchAll(ctx context.Context) ([]*crl.List, map[string]string, error) {
+	var lists []*crl.List
 	tags := map[string]string{}
 	for _, url := range f.URLs {
 		body, tag, err := f.get(ctx, url)

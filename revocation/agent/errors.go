@@ -10,7 +10,7 @@ import (
 )
 
 // Why the file was not changed. Errors of [Fetch] wrap one of these, or one of
-// those that package crl has: crl.ErrMalformed, crl.ErrNotComplete,
+// those that package crl has: crl.ErrMalformed, crl.ErrUnsupported, crl.ErrNotComplete,
 // crl.ErrSignature, crl.ErrExpired, crl.ErrNotYet.
 var (
 	ErrUnreachable = errors.New("the CRL can't be fetched")
@@ -39,6 +39,7 @@ var hints = []struct {
 	{ErrWrite, exit.Failed, "Check the folder's permissions and that its disk is not full."},
 	{ErrCommand, exit.Failed, "Repair the command; it is run again at the next fetch."},
 	{crl.ErrMalformed, exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},
+	{crl.ErrUnsupported, exit.Failed, "It says what servers can't obey: ask the CA's administrator for a plain complete CRL."},
 	{crl.ErrNotComplete, exit.Failed, "Only complete CRLs can be used here: choose a URL that gives one."},
 	{crl.ErrSignature, exit.Denied, "Check that the chain file holds the certificates of the CA that the URL belongs to."},
 	{crl.ErrExpired, exit.Failed, "The CA must publish a newer one; until then, servers that check it refuse everyone. Check this host's clock too."},

@@ -9,15 +9,18 @@ import (
 )
 
 // parse reads the CRLs in data. Each must be signed by one of our CAs.
-func (f *fetch) parse(data []byte) ([]*x509.RevocationList, error) {
+func (f *fetch) parse(data []byte) ([]*crl.List, error) {
 	ders, err := crl.Split(data)
 	if err != nil {
 		return nil, err
 	}
-	var lists []*x509.RevocationList
+	var lists []*crl.List
 	for _, der := range ders {
 		list, err := crl.Parse(der)
 		if err != nil {
+			return nil, err
+		}
+		if err := list.Complete(); err != nil {
 			return nil, err
 		}
 		if _, err := f.signerOf(list); err != nil {
@@ -30,7 +33,7 @@ func (f *fetch) parse(data []byte) ([]*x509.RevocationList, error) {
 
 // signerOf is the index of the CA that signed list. Several may have one name:
 // a CA whose key was changed.
-func (f *fetch) signerOf(list *x509.RevocationList) (int, error) {
+func (f *fetch) signerOf(list *crl.List) (int, error) {
 	var failed error
 	for i, c := range f.CAs {
 		err := crl.CheckSignature(list, c)
@@ -46,7 +49,7 @@ func (f *fetch) signerOf(list *x509.RevocationList) (int, error) {
 
 // choose picks the CRL of each CA, in their order: the newest that came, or else
 // the one in place. It fails unless all of them may be used.
-func (f *fetch) choose(fetched []*x509.RevocationList) ([]*x509.RevocationList, error) {
+func (f *fetch) choose(fetched []*crl.List) ([]*crl.List, error) {
 	chosen, err := f.newest(fetched)
 	if err != nil {
 		return nil, err
@@ -60,8 +63,8 @@ func (f *fetch) choose(fetched []*x509.RevocationList) ([]*x509.RevocationList, 
 }
 
 // newest picks by CRL number; nil for a CA of which none came.
-func (f *fetch) newest(lists []*x509.RevocationList) ([]*x509.RevocationList, error) {
-	chosen := make([]*x509.RevocationList, len(f.CAs))
+func (f *fetch) newest(lists []*crl.List) ([]*crl.List, error) {
+	chosen := make([]*crl.List, len(f.CAs))
 	for _, l := range lists {
 		i, err := f.signerOf(l)
 		if err != nil {
@@ -75,7 +78,7 @@ func (f *fetch) newest(lists []*x509.RevocationList) ([]*x509.RevocationList, er
 }
 
 // accept holds the i-th CRL against the one in place and against the clock.
-func (f *fetch) accept(chosen []*x509.RevocationList, i int) error {
+func (f *fetch) accept(chosen []*crl.List, i int) error {
 	old := f.inPlace.list(i)
 	switch {
 	case chosen[i] == nil && old == nil:
@@ -91,7 +94,7 @@ func (f *fetch) accept(chosen []*x509.RevocationList, i int) error {
 	return crl.CheckFresh(chosen[i], f.now, f.Slack)
 }
 
-func encode(lists []*x509.RevocationList) []byte {
+func encode(lists []*crl.List) []byte {
 	ders := make([][]byte, 0, len(lists))
 	for _, l := range lists {
 		ders = append(ders, l.Raw)

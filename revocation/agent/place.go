@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -11,17 +10,18 @@ import (
 	"time"
 
 	"signet/internal/atomicfile"
+	"signet/revocation/crl"
 )
 
 // inPlace is what the server reads now. Its CRLs were verified to be of our CAs.
 type inPlace struct {
 	data  []byte
-	lists []*x509.RevocationList // by the index of the CA; nil without a file
+	lists []*crl.List // by the index of the CA; nil without a file
 }
 
 func (p *inPlace) is(data []byte) bool { return p.data != nil && bytes.Equal(p.data, data) }
 
-func (p *inPlace) list(i int) *x509.RevocationList {
+func (p *inPlace) list(i int) *crl.List {
 	if p.lists == nil {
 		return nil
 	}

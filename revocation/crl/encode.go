@@ -4,16 +4,12 @@ import (
 	"crypto/x509"
 	encoding_asn1 "encoding/asn1"
 	"fmt"
-	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
-
-	"signet/ca"
 )
 
 var (
-	oidReasonCode     = encoding_asn1.ObjectIdentifier{2, 5, 29, 21}
 	oidCRLNumber      = encoding_asn1.ObjectIdentifier{2, 5, 29, 20}
 	oidAuthorityKeyID = encoding_asn1.ObjectIdentifier{2, 5, 29, 35}
 )
@@ -39,51 +35,12 @@ func encodeEntries(entries func(yield func(Entry) bool) error) ([]byte, error) {
 	return out, nil
 }
 
-// AppendEntry appends one element of revokedCertificates to dst.
-func AppendEntry(dst []byte, e Entry) ([]byte, error) {
-	if e.At.IsZero() {
-		return nil, fmt.Errorf("serial %s has no revocation time", e.Serial)
-	}
-	if e.Reason == ca.RemoveFromCRL {
-		// RFC 5280, Section 5.3.1: "may only appear in delta CRLs".
-		return nil, fmt.Errorf("serial %s has reason removeFromCRL in a complete CRL", e.Serial)
-	}
-	b := cryptobyte.NewBuilder(dst)
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(asn1.INTEGER, func(b *cryptobyte.Builder) { b.AddBytes(e.Serial[:]) })
-		addTime(b, e.At)
-		if e.Reason != ca.Unspecified {
-			// RFC 5280, Section 5.3.1: "the reason code CRL entry extension SHOULD
-			// be absent instead of using the unspecified (0) reasonCode value".
-			addReason(b, e.Reason)
-		}
-	})
-	return b.Bytes()
-}
-
-// addReason adds crlEntryExtensions with the one extension reasonCode.
-func addReason(b *cryptobyte.Builder, r ca.Reason) {
-	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		addExtension(b, oidReasonCode, func(b *cryptobyte.Builder) { b.AddASN1Enum(int64(r)) })
-	})
-}
-
 // addExtension adds an Extension that is not critical.
 func addExtension(b *cryptobyte.Builder, oid encoding_asn1.ObjectIdentifier, value cryptobyte.BuilderContinuation) {
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(oid)
 		b.AddASN1(asn1.OCTET_STRING, value)
 	})
-}
-
-// addTime adds a Time: UTCTime through 2049 (RFC 5280, Section 5.1.2.4).
-func addTime(b *cryptobyte.Builder, t time.Time) {
-	t = t.UTC()
-	if t.Year() >= 1950 && t.Year() < 2050 {
-		b.AddASN1UTCTime(t)
-		return
-	}
-	b.AddASN1GeneralizedTime(t)
 }
 
 // encodeTBS writes the TBSCertList (RFC 5280, Section 5.1.2).
@@ -93,8 +50,8 @@ func encodeTBS(issuer *x509.Certificate, t Template, algorithm, entries []byte) 
 		b.AddASN1Int64(1) // v2
 		b.AddBytes(algorithm)
 		b.AddBytes(issuer.RawSubject)
-		addTime(b, t.ThisUpdate)
-		addTime(b, t.NextUpdate)
+		b.AddBytes(appendTime(nil, t.ThisUpdate))
+		b.AddBytes(appendTime(nil, t.NextUpdate))
 		if len(entries) > 0 {
 			// RFC 5280, Section 5.1.2.6: absent, not empty, when nothing is revoked.
 			b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(entries) })
