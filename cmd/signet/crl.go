@@ -33,6 +33,7 @@ func crlFetchCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA's CRL bundle, or of each level's CRL"},
 			&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
 			&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
+			&cli.StringFlag{Name: "check", Usage: "run `COMMAND` by sh before that, and put the old file back if it fails"},
 			&cli.StringFlag{Name: "run", Usage: "run `COMMAND` by sh when the file has changed"},
 			&cli.DurationFlag{Name: "every", Usage: "go on, and fetch again after each `INTERVAL`"}),
 		Action: runCRLFetch,
@@ -59,8 +60,11 @@ func runCRLFetch(c *cli.Context) error {
 		return err
 	}
 	cfg := agent.Config{
-		URLs: c.StringSlice("url"), Path: c.String("out"), CAs: cas, Command: c.String("run"),
-		Logger: logger(c, slog.LevelWarn), // the report says the rest
+		SourceConfig: agent.SourceConfig{
+			URLs: c.StringSlice("url"), CAs: cas,
+			Logger: logger(c, slog.LevelWarn), // the report says the rest
+		},
+		Path: c.String("out"), Check: c.String("check"), Reload: c.String("run"),
 	}
 	if c.IsSet("every") {
 		cfg.Logger = logger(c, slog.LevelInfo)
@@ -105,10 +109,15 @@ func reportFetched(c *cli.Context, cfg agent.Config, result *agent.Result) error
 // fetchEvery goes on until it is stopped: a fetch that failed is reported, and
 // made again at the next turn; one that changed nothing is not.
 func fetchEvery(c *cli.Context, cfg agent.Config) error {
+	file, err := agent.Open(cfg)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	tick := time.NewTicker(c.Duration("every"))
 	defer tick.Stop()
 	for {
-		result, err := agent.Fetch(c.Context, cfg)
+		result, err := file.Fetch(c.Context)
 		if err == nil && result.Changed {
 			err = reportFetched(c, cfg, result)
 		}

@@ -11,35 +11,78 @@ import (
 // Write puts data in the file at path with mode perm. It writes a new file
 // beside it, flushes that to disk, renames it over path and flushes the folder.
 // When it fails, what was at path is untouched and no new file is left.
-func Write(path string, data []byte, perm os.FileMode) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+func Write(path string, data []byte, perm os.FileMode) error {
+	f, err := Create(path, perm)
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-			err = fmt.Errorf("writing %s: %w", path, err)
-		}
-	}()
-	if err = f.Chmod(perm); err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err != nil {
+	defer f.Discard()
+	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err = f.Sync(); err != nil {
+	return f.Commit()
+}
+
+// A File is the next content of the file at a path, for what is written in pieces.
+type File struct {
+	path string
+	file *os.File // nil once it is committed or discarded
+}
+
+// Create begins a new file beside path, whose name is that of path between a dot
+// and a dot with a number. It must be committed or discarded.
+func Create(path string, perm os.FileMode) (*File, error) {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, fmt.Errorf("writing %s: %w", path, err)
+	}
+	f := &File{path, file}
+	if err := file.Chmod(perm); err != nil {
+		f.Discard()
+		return nil, fmt.Errorf("writing %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.file.Write(p)
+	if err != nil {
+		err = fmt.Errorf("writing %s: %w", f.path, err)
+	}
+	return n, err
+}
+
+// Commit flushes the file to disk and renames it over path. When it fails before
+// that, what was at path is untouched.
+func (f *File) Commit() error {
+	if err := f.commit(); err != nil {
+		f.Discard()
+		return fmt.Errorf("writing %s: %w", f.path, err)
+	}
+	return nil
+}
+
+func (f *File) commit() error {
+	if err := f.file.Sync(); err != nil {
 		return err
 	}
-	if err = f.Close(); err != nil {
+	if err := f.file.Close(); err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err := os.Rename(f.file.Name(), f.path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	f.file = nil
+	return syncDir(filepath.Dir(f.path))
+}
+
+// Discard deletes the file; after Commit it does nothing.
+func (f *File) Discard() {
+	if f.file != nil {
+		_ = f.file.Close()
+		_ = os.Remove(f.file.Name())
+		f.file = nil
+	}
 }
 
 func syncDir(dir string) error {

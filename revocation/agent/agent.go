@@ -1,87 +1,46 @@
-// Package agent is the relying server's end of revocation: it fetches the CRL
-// of every level, and puts them in the one file that nginx, Apache, HAProxy and
-// others read, if that makes things better and never if it makes them worse.
+// Package agent is the relying server's end of revocation. A [Source] fetches
+// the CRL of every level of a CA and verifies them; [Follow] has it look again
+// whenever the CA says that there is a new one, and at intervals; a [File] keeps
+// them in the one file that nginx, Apache, HAProxy and others read, if that makes
+// things better and never if it makes them worse.
 //
 // Servers built on OpenSSL refuse everyone when one level's CRL is missing, broken or
-// has run out. Therefore [Fetch] looks before it swaps: each CRL must be
+// has run out. Therefore a Source looks before anyone swaps: each CRL must be
 // complete, signed by the CA it is for, in force, and no older than the one in
-// place; every level must be there; and the file changes in one step or not at
-// all. What fails leaves the file as it was.
+// hand; every level must be there. A File changes in one step or not at all, and
+// goes back to what it was where the server's own check does not like the new one.
 package agent
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"time"
-
-	"signet/revocation/crl"
 )
 
-// Config is what to fetch, and for whom. URLs, Path and CAs must be there.
+// Config is what to fetch, and for whom. URLs, CAs and Path must be there.
 type Config struct {
-	// URLs each give one CRL in DER or several in PEM: the CA's /crl/bundle.pem,
-	// or its /crl/{id}.crl of each level.
-	URLs []string
+	SourceConfig
 	// Path is the file that the server reads: PEM, the CRLs in the order of CAs.
 	// Beside it, Path with ".state" at its end remembers entity tags and whether
-	// the command was run. Two agents must not share a Path.
+	// the commands were run, and ".lock" keeps other agents away.
 	Path string
-	// CAs are the certificates of every level: of each, a CRL must be found.
-	CAs []*x509.Certificate
-	// Command is run by "sh -c" after the file has changed, with SIGNET_CRL=Path
-	// in its environment: "systemctl reload nginx". Where it failed, it is run again
-	// by the next Fetch. "" for none.
-	Command string
-	// CommandTimeout bounds the command; 0 for a minute.
+	// Check is the server's own check of its configuration, run by "sh -c" when the file
+	// has changed, with SIGNET_CRL=Path in its environment: "nginx -t". Where it fails
+	// and would not with the file before, that is put back. "" for none.
+	Check string
+	// Reload is run in the same way after that: "systemctl reload nginx". Where it
+	// failed, it is run again by the next Fetch. "" for none.
+	Reload string
+	// CommandTimeout bounds each of them; 0 for a minute.
 	CommandTimeout time.Duration
-
-	// HTTP fetches; nil for a client that gives up after a minute.
-	HTTP *http.Client
-	// MaxBytes bounds what one URL may give; 0 for 128 MiB, which holds the
-	// CRL of two million certificates.
-	MaxBytes int64
-	// Slack is how far the CA's clock may be ahead of this one; 0 for 5 minutes.
-	Slack time.Duration
-
-	Logger *slog.Logger     // nil for slog.Default()
-	Now    func() time.Time // nil for time.Now
 }
 
-func (c *Config) check() error {
-	if len(c.URLs) == 0 || c.Path == "" || len(c.CAs) == 0 {
-		return errors.New("the CRL agent needs a URL, a path and the CA certificates")
-	}
-	if c.CommandTimeout == 0 {
-		c.CommandTimeout = time.Minute
-	}
-	if c.HTTP == nil {
-		c.HTTP = &http.Client{Timeout: time.Minute}
-	}
-	if c.MaxBytes == 0 {
-		c.MaxBytes = 128 << 20
-	}
-	if c.Slack == 0 {
-		c.Slack = 5 * time.Minute
-	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	c.CAs = distinct(c.CAs)
-	return nil
-}
-
-// A Result is what a [Fetch] came to.
+// A Result is what a [File.Fetch] came to.
 type Result struct {
 	// Changed reports whether the file is another than before.
 	Changed bool `json:"changed"`
-	// CommandRun reports whether the command was run, with success.
+	// CommandRun reports whether the server was reloaded, with success.
 	CommandRun bool `json:"command_run"`
 	// Levels are the CRLs in the file, in the order of Config.CAs.
 	Levels []Level `json:"levels"`
@@ -101,75 +60,132 @@ type Level struct {
 	Entries    int       `json:"entries"`
 }
 
-// Fetch brings the file up to date and runs the command if it changed. Its errors
-// are one of this package's with a hint for a person (exit.HintOf) and an exit
-// code (exit.CodeOf). After [ErrCommand] the file is the new one; after any
-// other it is as it was.
+// Fetch brings the file of c up to date once, as [File.Fetch] does.
 func Fetch(ctx context.Context, c Config) (*Result, error) {
-	if err := c.check(); err != nil {
+	f, err := Open(c)
+	if err != nil {
 		return nil, err
 	}
-	f := &fetch{Config: c, now: c.Now()}
-	if err := f.readInPlace(); err != nil {
+	defer f.Close()
+	return f.Fetch(ctx)
+}
+
+// A File is a server's CRL file, held by this process. It is not safe for concurrent use.
+type File struct {
+	Config
+	source *Source
+	lock   *lock
+
+	inPlace inPlace
+	newest  *Set // what there is to put in place; nil before there was any
+	pending bool // that, or a command, waits for another try
+	state   state
+	before  struct { // what the two were before the last swap
+		inPlace
+		state
+	}
+	refusal  refusal
+	digested struct { // the last set of which the digest was wanted
+		set    *Set
+		digest string
+	}
+	warnings []string // of this Fetch
+}
+
+// Open takes the file, so that no other agent touches it until [File.Close]. It
+// tidies up what one that was killed has left.
+func Open(c Config) (*File, error) {
+	if c.Path == "" {
+		return nil, errors.New("the CRL agent needs a path")
+	}
+	source, err := NewSource(c.SourceConfig)
+	if err != nil {
+		return nil, err
+	}
+	c.SourceConfig = source.SourceConfig // with its defaults
+	if c.CommandTimeout == 0 {
+		c.CommandTimeout = time.Minute
+	}
+	f := &File{Config: c, source: source}
+	if f.lock, err = takeLock(c.Path + ".lock"); err != nil {
 		return nil, f.withHint(err)
 	}
-	result, err := f.run(ctx)
-	if err != nil {
-		return result, f.withHint(err)
-	}
-	return result, nil
+	f.tidy()
+	return f, nil
 }
 
-// A fetch is one run.
-type fetch struct {
-	Config
-	now      time.Time
-	inPlace  inPlace
-	state    state
-	warnings []string
-}
+// Close lets the file go. It stays as it is.
+func (f *File) Close() error { return f.lock.release() }
 
-func (f *fetch) run(ctx context.Context) (*Result, error) {
-	fetched, tags, err := f.fetchAll(ctx)
+// Fetch brings the file up to date and has the server take it if it changed. Its
+// errors are one of this package's with a hint for a person (exit.HintOf) and an
+// exit code (exit.CodeOf). After [ErrReload] and [ErrBroken] the file is the new one;
+// after any other it is as it was.
+func (f *File) Fetch(ctx context.Context) (*Result, error) {
+	f.warnings = nil
+	result, err := f.fetch(ctx)
 	if err != nil {
-		return nil, err
+		err = f.withHint(err)
 	}
-	lists, err := f.choose(fetched)
-	if err != nil {
-		return nil, err
-	}
-	result := f.describe(lists)
-	next := encode(lists)
-	if result.Changed = !f.inPlace.is(next); result.Changed {
-		if err := f.replace(next); err != nil {
-			return nil, err
-		}
-	}
-	result.CommandRun, err = f.apply(ctx, digest(next), tags)
-	result.Warnings = f.warnings
 	return result, err
 }
 
-// describe tells of the CRLs that will be in the file, and warns of those of
-// whose time less than a third is left.
-func (f *fetch) describe(lists []*crl.List) *Result {
-	r := &Result{}
-	for _, l := range lists {
-		r.Levels = append(r.Levels, Level{
-			Issuer: l.Issuer.String(), Number: l.Number.String(),
-			ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries,
-		})
-		if r.NextUpdate.IsZero() || l.NextUpdate.Before(r.NextUpdate) {
-			r.NextUpdate = l.NextUpdate
-		}
-		if left := l.NextUpdate.Sub(f.now); left < l.NextUpdate.Sub(l.ThisUpdate)/3 {
+func (f *File) fetch(ctx context.Context) (*Result, error) {
+	if err := f.look(); err != nil {
+		return nil, err
+	}
+	next, err := f.source.Fetch(ctx, f.newest)
+	if err == nil {
+		f.newest = next
+	} else if !f.pending || ctx.Err() != nil {
+		return nil, err
+	}
+	result, putErr := f.put(ctx)
+	f.pending = putErr != nil
+	return result, errors.Join(err, putErr)
+}
+
+// put brings the newest CRLs into the file and the server.
+func (f *File) put(ctx context.Context) (r *Result, err error) {
+	r = f.describe()
+	if r.Changed, err = f.place(); err != nil {
+		return nil, err
+	}
+	r.CommandRun, err = f.apply(ctx)
+	r.Warnings = f.warnings
+	if err != nil && !errors.Is(err, ErrReload) && !errors.Is(err, ErrBroken) {
+		return nil, err
+	}
+	return r, err
+}
+
+// describe tells of the newest CRLs, and warns of those of whose time less than a
+// third is left.
+func (f *File) describe() *Result {
+	r := &Result{Levels: f.newest.Levels(), NextUpdate: f.newest.NextUpdate()}
+	for _, l := range r.Levels {
+		if left := l.NextUpdate.Sub(f.Now()); left < l.NextUpdate.Sub(l.ThisUpdate)/3 {
 			f.warn("the CRL of %q runs out in %s: servers then refuse everyone", l.Issuer, left.Round(time.Minute))
 		}
 	}
 	return r
 }
 
-func (f *fetch) warn(format string, args ...any) {
+// Levels describe the set's CRLs.
+func (s *Set) Levels() []Level {
+	var all []Level
+	for _, l := range s.Lists {
+		if l != nil {
+			all = append(all, Level{
+				Issuer: l.Issuer.String(), Number: l.Number.String(),
+				ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries,
+			})
+		}
+	}
+	return all
+}
+
+func (f *File) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	f.Logger.Warn(text)
 	f.warnings = append(f.warnings, text)

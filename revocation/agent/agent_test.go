@@ -46,9 +46,11 @@ func newSource(t testing.TB) *source {
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.conf = agent.Config{
-		URLs: []string{server.URL + "/bundle.pem"}, Path: filepath.Join(t.TempDir(), "crl.pem"),
-		CAs: []*x509.Certificate{h.Intermediate, h.Root}, HTTP: server.Client(),
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return s.now },
+		SourceConfig: agent.SourceConfig{
+			URLs: []string{server.URL + "/bundle.pem"}, CAs: []*x509.Certificate{h.Intermediate, h.Root},
+			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return s.now },
+		},
+		Path: filepath.Join(t.TempDir(), "crl.pem"),
 	}
 	s.put("/bundle.pem", crl.EncodePEM(s.list(h.Issuer, 10), s.list(h.RootIssuer, 3)))
 	return s
@@ -214,7 +216,7 @@ func TestBadDays(t *testing.T) {
 			s := newSource(t)
 			ran := filepath.Join(t.TempDir(), "ran")
 			s.mustFetch()
-			s.conf.Command = "touch " + ran
+			s.conf.Reload = "touch " + ran
 			c.day(s)
 			before := s.inPlace()
 			_, err := s.fetch()

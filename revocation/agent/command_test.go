@@ -17,7 +17,7 @@ import (
 func TestCommandRunsOnChange(t *testing.T) {
 	s := newSource(t)
 	log := filepath.Join(t.TempDir(), "log")
-	s.conf.Command = `grep -c "BEGIN X509 CRL" "$SIGNET_CRL" >> ` + log
+	s.conf.Reload = `grep -c "BEGIN X509 CRL" "$SIGNET_CRL" >> ` + log
 	runs := func() int {
 		data, err := os.ReadFile(log)
 		if err != nil {
@@ -38,7 +38,7 @@ func TestCommandRunsOnChange(t *testing.T) {
 	if r := s.mustFetch(); !r.CommandRun || runs() != 2 {
 		t.Errorf("change: %+v, %d runs", r, runs())
 	}
-	s.conf.Command += " # another one"
+	s.conf.Reload += " # another one"
 	if r := s.mustFetch(); !r.CommandRun || runs() != 3 {
 		t.Errorf("another command: %+v, %d runs", r, runs())
 	}
@@ -48,10 +48,10 @@ func TestCommandRunsOnChange(t *testing.T) {
 func TestCommandFails(t *testing.T) {
 	s := newSource(t)
 	flag := filepath.Join(t.TempDir(), "repaired")
-	s.conf.Command = "test -e " + flag + " || { echo nginx is not amused >&2; exit 3; }"
+	s.conf.Reload = "test -e " + flag + " || { echo nginx is not amused >&2; exit 3; }"
 	for range 2 {
 		r, err := s.fetch()
-		if !errors.Is(err, agent.ErrCommand) || exit.CodeOf(err) != exit.Failed || exit.HintOf(err) == "" ||
+		if !errors.Is(err, agent.ErrReload) || exit.CodeOf(err) != exit.Failed || exit.HintOf(err) == "" ||
 			!strings.Contains(err.Error(), "nginx is not amused") {
 			t.Errorf("got %v", err)
 		}
@@ -73,8 +73,8 @@ func TestCommandFails(t *testing.T) {
 func TestCommandHangs(t *testing.T) {
 	s := newSource(t)
 	pid := filepath.Join(t.TempDir(), "pid")
-	s.conf.Command, s.conf.CommandTimeout = "sleep 60 & echo $! >"+pid+"; wait", 200*time.Millisecond
-	if _, err := s.fetch(); !errors.Is(err, agent.ErrCommand) || !errors.Is(err, context.DeadlineExceeded) {
+	s.conf.Reload, s.conf.CommandTimeout = "sleep 60 & echo $! >"+pid+"; wait", 200*time.Millisecond
+	if _, err := s.fetch(); !errors.Is(err, agent.ErrReload) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 	// What the command started ended with it; a process that is over has no command line.
@@ -115,7 +115,9 @@ func TestChainGrows(t *testing.T) {
 func TestConfig(t *testing.T) {
 	h := catest.New(t)
 	for name, c := range map[string]agent.Config{
-		"no URL": {Path: "x", CAs: newSource(t).conf.CAs}, "no path": {URLs: []string{"x"}, CAs: newSource(t).conf.CAs}, "no CA": {URLs: []string{"x"}, Path: "x"},
+		"no URL":  {Path: "x", SourceConfig: agent.SourceConfig{CAs: newSource(t).conf.CAs}},
+		"no path": {SourceConfig: agent.SourceConfig{URLs: []string{"x"}, CAs: newSource(t).conf.CAs}},
+		"no CA":   {Path: "x", SourceConfig: agent.SourceConfig{URLs: []string{"x"}}},
 	} {
 		if _, err := agent.Fetch(context.Background(), c); err == nil {
 			t.Errorf("%s: fetched for %v", name, h.Root.Subject)

@@ -5,79 +5,153 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"signet/revocation/crl"
 )
 
-// fetchAll asks every URL. It returns the CRLs that came, verified to be those
-// of our CAs, and the entity tags to ask with the next time. Where a URL says that
-// nothing has changed, it gives none: those in place stand.
-func (f *fetch) fetchAll(ctx context.Context) ([]*crl.List, map[string]string, error) {
-	var lists []*crl.List
-	tags := map[string]string{}
-	for _, url := range f.URLs {
-		body, tag, err := f.get(ctx, url)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", url, err)
-		}
-		if tag != "" {
-			tags[url] = tag
-		}
-		if body == nil {
-			continue
-		}
-		found, err := f.parse(body)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", url, err)
-		}
-		lists = append(lists, found...)
-	}
-	return lists, tags, nil
+const (
+	// silence is how long a server may give nothing before it is given up on; a
+	// big CRL over a slow line takes as long as it takes, up to longest.
+	silence = 30 * time.Second
+	longest = 10 * time.Minute
+)
+
+// newHTTP is the client for those who bring none.
+func newHTTP() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	t.DisableCompression = true
+	return &http.Client{Transport: t, CheckRedirect: sameHost}
 }
 
-// get fetches one URL; body is nil where it has not changed since the file in
-// place was made.
-func (f *fetch) get(ctx context.Context, url string) (body []byte, tag string, err error) {
+// sameHost follows a redirect on the host that was asked, as from http to https. A
+// hotel's network, or a CA that has moved, says so to its operator first.
+func sameHost(req *http.Request, via []*http.Request) error {
+	if len(via) > 3 {
+		return errors.New("more than three redirects")
+	}
+	if req.URL.Hostname() != via[0].URL.Hostname() {
+		return fmt.Errorf("redirected to another host: %.200s", req.URL.Redacted())
+	}
+	return nil
+}
+
+// get fetches one URL and calls yield with each CRL in it; not at all where it
+// has not changed since it gave the entity tag known. It returns the tag of what came.
+func (s *Source) get(ctx context.Context, url, known string, yield func(der []byte) error) (tag string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	quiet := newQuiet(silence, cancel)
+	defer quiet.stop()
+	resp, err := s.request(ctx, url, known)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnreachable, quiet.explain(err))
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotModified && known != "":
+		return known, nil
+	case resp.StatusCode != http.StatusOK:
+		return "", &StatusError{Status: resp.Status, After: retryAfter(resp.Header, s.Now())}
+	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
+		return "", fmt.Errorf("%w: it is an HTML page", crl.ErrMalformed)
+	case resp.Header.Get("Content-Encoding") != "": // none was asked for
+		return "", fmt.Errorf("%w: it is compressed (%.40q)", crl.ErrMalformed, resp.Header.Get("Content-Encoding"))
+	case resp.ContentLength > s.MaxBytes:
+		return "", fmt.Errorf("%w: %d octets, and not more than %d", ErrTooBig, resp.ContentLength, s.MaxBytes)
+	}
+	err = scan(quiet.reader(resp.Body), s.MaxBytes, yield)
+	if errors.As(err, new(*readError)) {
+		return "", fmt.Errorf("%w: the answer broke off: %w", ErrUnreachable, quiet.explain(err))
+	}
+	return resp.Header.Get("ETag"), err
+}
+
+func (s *Source) request(ctx context.Context, url, known string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, err
 	}
-	known := f.state.Tags[url]
 	if known != "" {
 		req.Header.Set("If-None-Match", known)
 	}
-	resp, err := f.HTTP.Do(req)
-	if err != nil {
-		return nil, "", fmt.Errorf("%w: %w", ErrUnreachable, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotModified && known != "" {
-		return nil, known, nil
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, "", fmt.Errorf("%w: HTTP status %s", ErrUnreachable, resp.Status)
-	}
-	body, err = f.read(resp.Body)
-	if err != nil {
-		return nil, "", err
-	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
-		return nil, "", fmt.Errorf("%w: it is an HTML page", crl.ErrMalformed)
-	}
-	return body, resp.Header.Get("ETag"), nil
+	// A cache on the way asks the CA, whatever it keeps: a revocation is not to wait for it.
+	req.Header.Set("Cache-Control", "no-cache")
+	// Set by hand, this keeps the transport from unpacking what another server has packed.
+	req.Header.Set("Accept-Encoding", "identity")
+	return s.HTTP.Do(req)
 }
 
-func (f *fetch) read(from io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(from, f.MaxBytes+1))
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, fmt.Errorf("%w: the answer broke off after %d octets", ErrUnreachable, len(body))
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
-	case int64(len(body)) > f.MaxBytes:
-		return nil, fmt.Errorf("%w: more than %d octets", ErrTooBig, f.MaxBytes)
+// A quiet ends a request when nothing has come for a while.
+type quiet struct {
+	timer *time.Timer
+	after time.Duration
+	fired chan struct{}
+}
+
+func newQuiet(after time.Duration, cancel func()) *quiet {
+	q := &quiet{after: after, fired: make(chan struct{})}
+	q.timer = time.AfterFunc(after, func() { close(q.fired); cancel() })
+	return q
+}
+
+func (q *quiet) stop() { q.timer.Stop() }
+
+// heard puts the end off. It has no effect once that has come.
+func (q *quiet) heard() {
+	if q.timer.Stop() {
+		q.timer.Reset(q.after)
 	}
-	return append([]byte{}, body...), nil // never nil: that would be "not modified"
+}
+
+// explain is the reason behind err where that came of ending the request.
+func (q *quiet) explain(err error) error {
+	select {
+	case <-q.fired:
+		return fmt.Errorf("the server gave nothing for %s", q.after)
+	default:
+		return err
+	}
+}
+
+func (q *quiet) reader(r io.Reader) io.Reader { return &quietReader{q, r} }
+
+type quietReader struct {
+	*quiet
+	from io.Reader
+}
+
+func (r *quietReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.heard()
+	return n, err
+}
+
+// A StatusError is an answer other than a CRL. It is an [ErrUnreachable].
+type StatusError struct {
+	Status string        // "503 Service Unavailable"
+	After  time.Duration // what the server's Retry-After asks for; 0 for nothing
+}
+
+func (e *StatusError) Error() string { return ErrUnreachable.Error() + ": HTTP status " + e.Status }
+func (e *StatusError) Unwrap() error { return ErrUnreachable }
+
+// maxRetryAfter is the longest that a server may send us away for.
+const maxRetryAfter = time.Hour
+
+// retryAfter reads what RFC 9110, Section 10.2.3 has: seconds or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return min(time.Duration(n)*time.Second, maxRetryAfter)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, min(at.Sub(now), maxRetryAfter))
+	}
+	return 0
 }

@@ -9,7 +9,7 @@ import (
 	"signet/revocation/crl"
 )
 
-// Why the file was not changed. Errors of [Fetch] wrap one of these, or one of
+// Why the file was not changed. Errors of [Source.Fetch] and [File.Fetch] wrap one of these, or one of
 // those that package crl has: crl.ErrMalformed, crl.ErrUnsupported, crl.ErrNotComplete,
 // crl.ErrSignature, crl.ErrExpired, crl.ErrNotYet.
 var (
@@ -20,8 +20,12 @@ var (
 	ErrMissing     = errors.New("a level has no CRL")
 	ErrNotOurs     = errors.New("the file in place is something else than a CRL")
 	ErrWrite       = errors.New("the file can't be written")
-	// ErrCommand is for a command that failed after the file was changed.
-	ErrCommand = errors.New("the CRL is in place, but the command failed")
+	ErrLocked      = errors.New("another agent holds the file")
+	// ErrRefused is for a check that fails with the new CRL, and not with the one before.
+	ErrRefused = errors.New("the server's check fails with the new CRL; the one before is back in place")
+	// ErrBroken and ErrReload are for commands that failed after the file was changed.
+	ErrBroken = errors.New("the new CRL is in place, but the server's check fails, and not because of it; the server was not reloaded")
+	ErrReload = errors.New("the new CRL is in place, but the reload failed")
 )
 
 // hints say what to do next, and with which exit code a command ends.
@@ -34,10 +38,13 @@ var hints = []struct {
 	{ErrTooBig, exit.Failed, "Raise the size limit if the CA has revoked that many certificates; else something other than the CA has answered."},
 	{ErrOlder, exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
 	{ErrConflict, exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
-	{ErrMissing, exit.Failed, "Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
+	{ErrMissing, exit.Failed, "A server that checks every level would refuse everyone without it. Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
 	{ErrNotOurs, exit.Failed, "It was left as it is. Name another file, or delete this one if nothing needs it."},
 	{ErrWrite, exit.Failed, "Check the folder's permissions and that its disk is not full."},
-	{ErrCommand, exit.Failed, "Repair the command; it is run again at the next fetch."},
+	{ErrLocked, exit.Failed, "One file is one agent's: stop that one, or name another file."},
+	{ErrRefused, exit.Failed, "See what the check printed. The new CRL is tried again, at the latest after an hour; until then what it revokes is not refused."},
+	{ErrBroken, exit.Failed, "See what the check printed, and repair the server's configuration; it is checked and reloaded at the next fetch."},
+	{ErrReload, exit.Failed, "Repair the command; it is run again at the next fetch."},
 	{crl.ErrMalformed, exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},
 	{crl.ErrUnsupported, exit.Failed, "It says what servers can't obey: ask the CA's administrator for a plain complete CRL."},
 	{crl.ErrNotComplete, exit.Failed, "Only complete CRLs can be used here: choose a URL that gives one."},
@@ -48,13 +55,14 @@ var hints = []struct {
 
 // withHint makes err one that a person can act on, and says how long what is in
 // place will do.
-func (f *fetch) withHint(err error) error {
+func (f *File) withHint(err error) error {
 	for _, h := range hints {
 		if !errors.Is(err, h.err) {
 			continue
 		}
 		hint := h.hint
-		if until := f.inPlace.until(); !until.IsZero() && !errors.Is(err, ErrCommand) {
+		until := f.inPlace.set.NextUpdate()
+		if !until.IsZero() && !errors.Is(err, ErrReload) && !errors.Is(err, ErrBroken) && !errors.Is(err, ErrLocked) {
 			hint += fmt.Sprintf(" The file in place was left as it is; it is good until %s.", until.Format(time.RFC3339))
 		}
 		return exit.With(h.code, err, hint)

@@ -8,34 +8,31 @@ import (
 	"signet/revocation/crl"
 )
 
-// parse reads the CRLs in data. Each must be signed by one of our CAs.
-func (f *fetch) parse(data []byte) ([]*crl.List, error) {
-	ders, err := crl.Split(data)
+// take puts the CRL der into lists at the place of the CA that signed it, unless a
+// newer one is there.
+func (s *Source) take(lists []*crl.List, der []byte) error {
+	list, err := crl.Parse(der)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var lists []*crl.List
-	for _, der := range ders {
-		list, err := crl.Parse(der)
-		if err != nil {
-			return nil, err
-		}
-		if err := list.Complete(); err != nil {
-			return nil, err
-		}
-		if _, err := f.signerOf(list); err != nil {
-			return nil, err
-		}
-		lists = append(lists, list)
+	if err := list.Complete(); err != nil {
+		return err
 	}
-	return lists, nil
+	i, err := s.signerOf(list)
+	if err != nil {
+		return err
+	}
+	if lists[i] == nil || list.Number.Cmp(lists[i].Number) > 0 {
+		lists[i] = list
+	}
+	return nil
 }
 
 // signerOf is the index of the CA that signed list. Several may have one name:
 // a CA whose key was changed.
-func (f *fetch) signerOf(list *crl.List) (int, error) {
+func (s *Source) signerOf(list *crl.List) (int, error) {
 	var failed error
-	for i, c := range f.CAs {
+	for i, c := range s.CAs {
 		err := crl.CheckSignature(list, c)
 		if err == nil {
 			return i, nil
@@ -47,59 +44,35 @@ func (f *fetch) signerOf(list *crl.List) (int, error) {
 	return 0, failed
 }
 
-// choose picks the CRL of each CA, in their order: the newest that came, or else
-// the one in place. It fails unless all of them may be used.
-func (f *fetch) choose(fetched []*crl.List) ([]*crl.List, error) {
-	chosen, err := f.newest(fetched)
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range f.CAs {
-		if err := f.accept(chosen, i); err != nil {
+// choose completes what was fetched by what is in hand. It fails unless all of
+// them may be used.
+func (s *Source) choose(fetched []*crl.List, have *Set) ([]*crl.List, error) {
+	for i, c := range s.CAs {
+		list, err := s.accept(fetched[i], have.list(i))
+		if err != nil {
 			return nil, fmt.Errorf("CRL of %q: %w", c.Subject, err)
 		}
+		fetched[i] = list
 	}
-	return chosen, nil
+	return fetched, nil
 }
 
-// newest picks by CRL number; nil for a CA of which none came.
-func (f *fetch) newest(lists []*crl.List) ([]*crl.List, error) {
-	chosen := make([]*crl.List, len(f.CAs))
-	for _, l := range lists {
-		i, err := f.signerOf(l)
-		if err != nil {
-			return nil, err
-		}
-		if chosen[i] == nil || l.Number.Cmp(chosen[i].Number) > 0 {
-			chosen[i] = l
-		}
-	}
-	return chosen, nil
-}
-
-// accept holds the i-th CRL against the one in place and against the clock.
-func (f *fetch) accept(chosen []*crl.List, i int) error {
-	old := f.inPlace.list(i)
+// accept holds a CRL against the one in hand and against the clock; either may be nil.
+func (s *Source) accept(list, have *crl.List) (*crl.List, error) {
 	switch {
-	case chosen[i] == nil && old == nil:
-		return ErrMissing
-	case chosen[i] == nil:
-		chosen[i] = old
-	case old == nil:
-	case chosen[i].Number.Cmp(old.Number) < 0:
-		return fmt.Errorf("%w: number %v after %v", ErrOlder, chosen[i].Number, old.Number)
-	case chosen[i].Number.Cmp(old.Number) == 0 && !bytes.Equal(chosen[i].Raw, old.Raw):
-		return fmt.Errorf("%w: number %v", ErrConflict, old.Number)
+	case list == nil && have == nil:
+		return nil, ErrMissing
+	case list == nil:
+		list = have
+	case have == nil:
+	case list.Number.Cmp(have.Number) < 0:
+		return nil, fmt.Errorf("%w: number %v after %v", ErrOlder, list.Number, have.Number)
+	case list.Number.Cmp(have.Number) == 0 && !bytes.Equal(list.Raw, have.Raw):
+		return nil, fmt.Errorf("%w: number %v", ErrConflict, have.Number)
+	case list.Number.Cmp(have.Number) == 0:
+		list = have // with what was made of it
 	}
-	return crl.CheckFresh(chosen[i], f.now, f.Slack)
-}
-
-func encode(lists []*crl.List) []byte {
-	ders := make([][]byte, 0, len(lists))
-	for _, l := range lists {
-		ders = append(ders, l.Raw)
-	}
-	return crl.EncodePEM(ders...)
+	return list, crl.CheckFresh(list, s.Now(), s.Slack)
 }
 
 // distinct drops certificates of one CA with one key that appear twice: in a

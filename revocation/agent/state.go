@@ -4,9 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"maps"
 	"os"
-	"slices"
 
 	"signet/internal/atomicfile"
 )
@@ -17,7 +17,7 @@ type state struct {
 	// has changed it, nothing is known of it.
 	File string            `json:"file"`
 	Tags map[string]string `json:"etags,omitempty"` // by URL
-	// Applied is the SHA-256 of the command that was run with success after the
+	// Applied is the SHA-256 of the commands that were run with success after the
 	// file was put in place; "" for none.
 	Applied string `json:"applied,omitempty"`
 }
@@ -26,27 +26,34 @@ func (s state) equal(t state) bool {
 	return s.File == t.File && s.Applied == t.Applied && maps.Equal(s.Tags, t.Tags)
 }
 
-func (f *fetch) statePath() string { return f.Path + ".state" }
+func (f *File) statePath() string { return f.Path + ".state" }
 
-// readState believes what it reads only if it is about the file in place. Entity
-// tags are of use only where that has every level: "not modified" gives none.
-func (f *fetch) readState() {
-	data, err := os.ReadFile(f.statePath())
-	if err != nil {
-		return // no matter: everything is fetched, and the command run once more
-	}
-	var s state
-	if json.Unmarshal(data, &s) != nil || s.File != digest(f.inPlace.data) {
+// maxState bounds the state file: a tag for each URL.
+const maxState = 1 << 20
+
+// readState believes what it reads only if it is about the file in place. A file
+// before is of use only to a swap that such a state tells of.
+func (f *File) readState() {
+	if s, ok := f.storedState(); ok && s.File == f.inPlace.digest {
+		f.state = s
 		return
 	}
-	if slices.Contains(f.inPlace.lists, nil) {
-		s.Tags = nil
+	// No matter: everything is fetched, and the commands run once more.
+	_ = os.Remove(f.beforePath())
+}
+
+func (f *File) storedState() (s state, ok bool) {
+	file, err := os.Open(f.statePath())
+	if err != nil {
+		return s, false
 	}
-	f.state = s
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxState))
+	return s, err == nil && json.Unmarshal(data, &s) == nil
 }
 
 // saveState writes s if it is news.
-func (f *fetch) saveState(s state) {
+func (f *File) saveState(s state) {
 	if s.equal(f.state) {
 		return
 	}
@@ -60,7 +67,7 @@ func (f *fetch) saveState(s state) {
 	}
 }
 
-func digest(data []byte) string {
-	sum := sha256.Sum256(data)
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
