@@ -24,6 +24,9 @@ type Certificate struct {
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
 	IssuedAt  time.Time `json:"issued_at"`
+	// Partition is the number of the CRL partition that the certificate names as its
+	// distribution point; 0 where that is the complete CRL.
+	Partition int `json:"partition,omitempty"`
 	// Card is what the attestation proved of the key's card; nil without one.
 	Card *Card `json:"card,omitempty"`
 	// Revocation is nil while the certificate stands. A certificate on hold has

@@ -88,7 +88,7 @@ func RootCRL(root *ca.Issuer, number uint64, now time.Time, lifetime time.Durati
 		Number: number, ThisUpdate: now.Add(-clockSlack), NextUpdate: now.Add(lifetime),
 		Entries: func(yield func(crl.Entry) bool) error {
 			for _, e := range entries {
-				if !yield(crl.Entry(e)) {
+				if !yield(e.line()) {
 					break
 				}
 			}

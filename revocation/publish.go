@@ -92,7 +92,7 @@ func (p *Publisher) publish(ctx context.Context) error {
 			p.logger.Error("the CRL is out, but not on disk: a restart would begin with the one before", "error", err)
 		}
 	}
-	if err := p.store.CRLMade(ctx, list.Issuer, list.ThisUpdate); err != nil {
+	if err := p.store.CRLMade(ctx, list.Issuer, list.ThisUpdate, 0); err != nil {
 		p.logger.Warn("expired entries stay on the CRL for another time", "error", err)
 	}
 	return nil
@@ -129,7 +129,7 @@ func (p *Publisher) sign(ctx context.Context, number uint64) (*List, error) {
 	der, err := crl.Create(p.issuer, crl.Template{
 		Number: number, ThisUpdate: now.Add(-clockSlack), NextUpdate: now.Add(p.times.Load().CRLLifetime),
 		Entries: func(yield func(crl.Entry) bool) error {
-			return p.store.Revoked(ctx, issuer, func(e Entry) bool { return yield(crl.Entry(e)) })
+			return p.store.Revoked(ctx, issuer, func(e Entry) bool { return yield(e.line()) })
 		},
 	})
 	if err != nil {

@@ -53,6 +53,8 @@ type Store struct {
 	writer  *writer
 	flushed *flushed
 	pages   *resident
+
+	revisions revisions
 }
 
 var _ store.Store = (*Store)(nil)
@@ -117,11 +119,14 @@ func openFile(path string, timeout time.Duration) (*bbolt.DB, error) {
 	return db, err
 }
 
-// start checks the schema and starts the writer.
+// start checks the schema, brings the store to it, and starts the writer.
 func (s *Store) start() error {
+	if err := s.upgrade(); err != nil {
+		return err
+	}
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		s.flushed = newFlushed(tx.ID())
-		return checkSchema(tx)
+		return s.revisions.load(tx)
 	})
 	if err != nil {
 		return err

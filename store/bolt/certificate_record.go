@@ -12,6 +12,7 @@ import (
 // revocation, which is a record of its own.
 func certRecord(c *ca.Certificate) ([]byte, error) {
 	r := newRecorder(certSize(c))
+	r.fits(c.Partition, 1<<16)
 	r.time(c.IssuedAt)
 	r.time(c.NotBefore)
 	r.time(c.NotAfter)
@@ -21,6 +22,10 @@ func certRecord(c *ca.Certificate) ([]byte, error) {
 	r.fixed(c.KeyID[:])
 	r.bytes(c.DER)
 	r.card(c.Card)
+	if c.Partition != 0 {
+		r.record[0] = partitionedRecord
+		r.uint16(uint16(c.Partition))
+	}
 	return r.end("certificate " + c.Serial.String())
 }
 
@@ -59,7 +64,7 @@ func readCert(key, record []byte) (c ca.Certificate, err error) {
 	if c.Issuer, c.Serial, err = parseCertKey(key); err != nil {
 		return c, err
 	}
-	r := newReading(bytes.Clone(record)) // it outlives the transaction, whole
+	r := newReading(bytes.Clone(record), partitionedRecord) // it outlives the transaction, whole
 	c.IssuedAt = r.time()
 	c.NotBefore = r.time()
 	c.NotAfter = r.time()
@@ -69,6 +74,10 @@ func readCert(key, record []byte) (c ca.Certificate, err error) {
 	r.fixed(c.KeyID[:])
 	c.DER = r.bytes()
 	c.Card = r.card()
+	if len(record) > 0 && record[0] == partitionedRecord {
+		c.Partition = int(r.uint16())
+		r.ok(c.Partition != 0)
+	}
 	return c, r.end("certificate " + c.Serial.String())
 }
 
@@ -88,7 +97,7 @@ func (r *reading) card() *ca.Card {
 
 // issuedAt reads no more of a record than that.
 func issuedAt(record []byte) (time.Time, error) {
-	r := newReading(record)
+	r := newReading(record, partitionedRecord)
 	at := r.time()
 	if r.bad {
 		return at, fmt.Errorf("%w: certificate", ErrCorrupt)

@@ -145,7 +145,7 @@ func newCertificate(c ca.Certificate, csr [32]byte) (*newCert, error) {
 		return nil, err
 	}
 	n := &newCert{key: certKey(c.Issuer, c.Serial), record: record}
-	n.expiry = append(timeKey(c.NotAfter), n.key...)
+	n.expiry = expiryKey(&c)
 	if c.Account != "" {
 		n.enrolled = enrolledKey(c.Account, csr)
 	}
@@ -182,6 +182,11 @@ func (t *tx) certificate(key []byte) (ca.Certificate, error) {
 // 32 pages, each with its neighbours.
 func certKey(issuer string, serial ca.Serial) []byte {
 	return append(append(textKey(issuer), serial[1:]...), serial[0])
+}
+
+// expiryKey is c's in bucketExpiry.
+func expiryKey(c *ca.Certificate) []byte {
+	return append(timeKey(c.NotAfter), certKey(c.Issuer, c.Serial)...)
 }
 
 // parseCertKey is the reverse of certKey.

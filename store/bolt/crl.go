@@ -5,58 +5,77 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"time"
+	"os"
 
-	"signet/ca"
 	"signet/revocation"
 )
 
-// Revoked implements [revocation.Store].
-func (s *Store) Revoked(ctx context.Context, issuer string, yield func(revocation.Entry) bool) error {
+// RevokedEntries implements [revocation.Store]. What yield is given is the file's own
+// memory, block after block.
+func (s *Store) RevokedEntries(ctx context.Context, scope revocation.Scope, begin func(revocation.Snapshot) error, yield func(der []byte) error) error {
 	return s.view(ctx, func(t *tx) error {
-		crl, err := t.crl(issuer)
+		snapshot, err := t.snapshot(scope)
 		if err != nil {
 			return err
 		}
-		prefix := textKey(issuer)
-		n := 0
-		for k, v := range pairs(t.Bucket(bucketRevoked).Cursor(), prefix) {
-			if n++; n%revokedPerPage == 0 {
-				if err := s.turnPages(ctx, t, 1); err != nil {
-					return err
-				}
+		if err := begin(snapshot); err != nil {
+			return err
+		}
+		prefix := textKey(scope.Issuer)
+		if scope.Partition != 0 {
+			prefix = scopeKey(scope.Issuer, scope.Partition)
+		}
+		octets := int64(0)
+		for _, v := range pairs(t.Bucket(bucketBlocks).Cursor(), prefix) {
+			if err := s.turnPages(ctx, t, pagesPerBlock); err != nil {
+				return err
 			}
-			r, ok := parseRevoked(v)
-			var serial ca.Serial
-			if !ok || copy(serial[:], k[len(prefix):]) != len(serial) {
-				return fmt.Errorf("%w: revocation", ErrCorrupt)
+			entries, err := blockEntries(v)
+			if err != nil {
+				return err
 			}
-			if crl.carries(r) && !yield(revocation.Entry{Serial: serial, At: r.at(), Reason: r.reason}) {
-				return nil
+			octets += int64(len(entries))
+			if err := yield(entries); err != nil {
+				return err
 			}
+		}
+		if octets != snapshot.Octets {
+			return fmt.Errorf("%w: revoked certificates of issuer %s have %d octets, not %d", ErrCorrupt, scope.Issuer, octets, snapshot.Octets)
 		}
 		return nil
 	})
 }
 
-// revokedPerPage is how many records of bucketRevoked are on a page, at least.
-const revokedPerPage = 16
+// pagesPerBlock is how many pages reading one block brings into memory: its own, and
+// where blocks don't lie side by side those that the system maps around it.
+var pagesPerBlock = 1 + maxBlock/os.Getpagesize() + 4
+
+func (t *tx) snapshot(scope revocation.Scope) (revocation.Snapshot, error) {
+	state, err := t.revState(scope.Issuer)
+	if err != nil {
+		return revocation.Snapshot{}, err
+	}
+	all := state.size
+	if scope.Partition != 0 {
+		if all, err = t.scopeSize(scope.Issuer, scope.Partition); err != nil {
+			return revocation.Snapshot{}, err
+		}
+	}
+	return revocation.Snapshot{Revision: state.revision, Entries: int(all.entries), Octets: all.octets}, nil
+}
+
+// Revision implements [revocation.Store].
+func (s *Store) Revision(_ context.Context, issuer string) (uint64, error) {
+	if err := s.flushed.broken(); err != nil {
+		return 0, err
+	}
+	return s.revisions.of(issuer), nil
+}
 
 // A crlState is what is known of an issuer's CRLs.
 type crlState struct {
 	number uint64 // the last one given out
 	made   int64  // the latest thisUpdate, in seconds since 1970
-}
-
-// recordingTime bounds how long after its time a revocation gets on disk. One that
-// is younger than that may not have been on the CRL made then.
-const recordingTime = 60 // seconds
-
-// carries reports whether the next CRL has r on it. RFC 5280, Section 3.3: an entry must
-// not be removed "until it appears on one regularly scheduled CRL issued
-// beyond the revoked certificate's validity period".
-func (c crlState) carries(r revoked) bool {
-	return c.made <= r.until || c.made < r.since+recordingTime
 }
 
 // NextCRLNumber implements [revocation.Store]. The number is never less than the
@@ -76,18 +95,6 @@ func (s *Store) NextCRLNumber(ctx context.Context, issuer string) (number uint64
 		return 0, err
 	}
 	return number, nil
-}
-
-// CRLMade implements [revocation.Store].
-func (s *Store) CRLMade(ctx context.Context, issuer string, thisUpdate time.Time) error {
-	return s.update(ctx, func(t *tx) error {
-		crl, err := t.crl(issuer)
-		if err != nil || crl.made >= thisUpdate.Unix() {
-			return err
-		}
-		crl.made = thisUpdate.Unix()
-		return t.setCRL(issuer, crl)
-	})
 }
 
 func (t *tx) crl(issuer string) (crlState, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -14,6 +15,10 @@ import (
 // tenth of the time of JSON, whose bytes are base64. Accounts and events,
 // which are small and may grow fields, are JSON.
 const recordVersion = 1
+
+// partitionedRecord is the version of a certificate's record, or of its
+// revocation's, that says which partition it is in.
+const partitionedRecord = 2
 
 // ErrCorrupt is a record that can't be read.
 var ErrCorrupt = errors.New("a record in the store is damaged")
@@ -30,6 +35,7 @@ func newRecorder(size int) *recorder {
 }
 
 func (r *recorder) uint8(v uint8)   { r.record = append(r.record, v) }
+func (r *recorder) uint16(v uint16) { r.record = binary.BigEndian.AppendUint16(r.record, v) }
 func (r *recorder) uint32(v uint32) { r.record = binary.BigEndian.AppendUint32(r.record, v) }
 func (r *recorder) fixed(p []byte)  { r.record = append(r.record, p...) }
 
@@ -48,7 +54,7 @@ func (r *recorder) bytes(p []byte) {
 }
 
 func (r *recorder) fits(n, limit int) {
-	if n >= limit {
+	if n < 0 || n >= limit {
 		r.bad = fmt.Errorf("a field of %d, where less than %d fit", n, limit)
 	}
 }
@@ -84,9 +90,11 @@ type reading struct {
 	bad  bool
 }
 
-func newReading(p []byte) *reading {
+// newReading reads a record of the usual version, or of one of the others.
+func newReading(p []byte, others ...uint8) *reading {
 	r := &reading{rest: p}
-	r.bad = r.uint8() != recordVersion
+	version := r.uint8()
+	r.bad = version != recordVersion && !slices.Contains(others, version)
 	return r
 }
 
@@ -96,6 +104,7 @@ func (r *reading) ok(ok bool) bool {
 }
 
 func (r *reading) uint8() (v uint8)   { r.ok(r.rest.ReadUint8(&v)); return v }
+func (r *reading) uint16() (v uint16) { r.ok(r.rest.ReadUint16(&v)); return v }
 func (r *reading) uint32() (v uint32) { r.ok(r.rest.ReadUint32(&v)); return v }
 
 func (r *reading) text() string {

@@ -28,14 +28,21 @@ var (
 	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> present
 	bucketKeys     = []byte("keys")                // key ID -> account, and [keyBlocked] where it is
 	bucketRevoked  = []byte("revoked")             // issuer NUL serial -> revocation
-	bucketCRLs     = []byte("crls")                // issuer -> number, thisUpdate
-	bucketEvents   = []byte("events")              // number -> event
-	bucketSecrets  = []byte("secrets")             // name -> 32 bytes
+	// What is on CRLs: see blocks.go, scopes.go, changes.go, revoking.go.
+	bucketBlocks     = []byte("revoked.blocks")  // issuer NUL partition last-serial -> entries
+	bucketScopes     = []byte("revoked.scopes")  // issuer NUL partition -> size; and of partition 0, revState
+	bucketChanges    = []byte("revoked.changes") // issuer NUL revision serial -> partition
+	bucketLate       = []byte("revoked.late")    // issuer NUL time serial -> partition
+	bucketPartitions = []byte("partitions")      // issuer NUL number -> URL
+	bucketCRLs       = []byte("crls")            // issuer -> number, thisUpdate
+	bucketEvents     = []byte("events")          // number -> event
+	bucketSecrets    = []byte("secrets")         // name -> 32 bytes
 )
 
 var buckets = [][]byte{
 	bucketMeta, bucketAccounts, bucketCodes, bucketCodeExpiry, bucketNonces, bucketCerts,
 	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
+	bucketBlocks, bucketScopes, bucketChanges, bucketLate, bucketPartitions,
 }
 
 // present is the value of a key that is all there is. It isn't empty, since a
@@ -50,25 +57,37 @@ var (
 )
 
 // schema is the version of all the above. One that adds to it without hurting
-// an older program keeps the number.
-const schema = 1
+// an older program keeps the number. An older one that is opened is brought to
+// it: see upgrade.go. From 2 on, entries of CRLs are kept encoded.
+const schema = 2
 
 // ErrNewer is a store written by a later version of Signet than this one.
 var ErrNewer = errors.New("written by a newer version of Signet")
 
 func checkSchema(tx *bbolt.Tx) error {
+	_, err := schemaOf(tx)
+	return err
+}
+
+// schemaOf is the store's schema, if this program knows it.
+func schemaOf(tx *bbolt.Tx) (uint32, error) {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
-		return errors.New("not a store of Signet")
+		return 0, errors.New("not a store of Signet")
 	}
 	v := meta.Get(keySchema)
 	if len(v) != 4 {
-		return errors.New("not a store of Signet: it has no schema version")
+		return 0, errors.New("not a store of Signet: it has no schema version")
 	}
-	if n := binary.BigEndian.Uint32(v); n > schema {
-		return fmt.Errorf("%w: its schema is %d, and this program knows up to %d", ErrNewer, n, schema)
+	n := binary.BigEndian.Uint32(v)
+	if n > schema {
+		return n, fmt.Errorf("%w: its schema is %d, and this program knows up to %d", ErrNewer, n, schema)
 	}
-	return nil
+	return n, nil
+}
+
+func setSchema(tx *bbolt.Tx) error {
+	return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schema))
 }
 
 // create makes an empty store at path where there is no file. It makes it
@@ -108,7 +127,7 @@ func format(path string) error {
 				return err
 			}
 		}
-		return tx.Bucket(bucketMeta).Put(keySchema, binary.BigEndian.AppendUint32(nil, schema))
+		return setSchema(tx)
 	})
 	return errors.Join(err, db.Close())
 }

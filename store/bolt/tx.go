@@ -45,7 +45,8 @@ func (t *tx) next(bucket []byte) (uint64, error) {
 // nothing will be added to the first half.
 func fill(bucket []byte) float64 {
 	switch &bucket[0] {
-	case &bucketCerts[0], &bucketEvents[0], &bucketExpiry[0], &bucketNonces[0], &bucketCodeExpiry[0]:
+	case &bucketCerts[0], &bucketEvents[0], &bucketExpiry[0], &bucketNonces[0], &bucketCodeExpiry[0],
+		&bucketChanges[0]:
 		return 0.95
 	}
 	return bbolt.DefaultFillPercent

@@ -109,13 +109,13 @@ func testRevokedAfterExpiry(t *testing.T, f *fixture) {
 		t.Helper()
 		equal(t, len(f.revoked(t, issuerA)), want)
 	}
-	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(-time.Second)))
+	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(-time.Second), 0))
 	on(1) // it had not expired
-	must(t, f.CRLMade(f.ctx, issuerB, c.NotAfter.Add(time.Hour)))
+	must(t, f.CRLMade(f.ctx, issuerB, c.NotAfter.Add(time.Hour), 0))
 	on(1) // another issuer's CRL
-	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(time.Hour)))
+	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(time.Hour), 0))
 	on(0)
-	must(t, f.CRLMade(f.ctx, issuerA, f.now)) // an older one changes nothing
+	must(t, f.CRLMade(f.ctx, issuerA, f.now, 0)) // an older one changes nothing
 	on(0)
 	f.is(t, c, &ca.Revocation{At: f.now, Reason: ca.KeyCompromise, By: "an officer"})
 
@@ -125,7 +125,7 @@ func testRevokedAfterExpiry(t *testing.T, f *fixture) {
 	lateCert := f.enrolled(t, late)
 	must(t, f.revoke(lateCert, ca.KeyCompromise, c.NotAfter.Add(2*time.Hour)))
 	on(1)
-	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(3*time.Hour)))
+	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(3*time.Hour), 0))
 	on(0)
 }
 
