@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"signet/e2e/harness"
-	"signet/enroll"
 )
 
 // Apache asks the OCSP responder with a nonce and refuses an answer without it,
@@ -50,16 +49,11 @@ func TestApacheWithItsDefaultNonceCheck(t *testing.T) {
 // enrolled is a certificate of the account's with its key.
 func enrolled(t *testing.T, server *harness.CA, account string) *tls.Certificate {
 	t.Helper()
-	applicant := newApplicant(t, server, 4711)
-	issued, err := submit(t.Context(), server.Client(enroll.Credentials{Code: newCode(t, server, account)}), applicant.CSR)
+	cert, err := server.Enroll(t.Context(), account)
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf, err := issued.X509()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: applicant.Key, Leaf: leaf}
+	return cert
 }
 
 // An apache is a real Apache with a configuration of its own.

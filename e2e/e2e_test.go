@@ -28,13 +28,9 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	for _, program := range []struct{ name, cgo string }{{"signetd", "0"}, {"signet", "1"}, {"softcard", "0"}} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, program.name), "../cmd/"+program.name)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED="+program.cgo)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", program.name, err, out)
-			return 1
-		}
+	if err := harness.Build(dir, "..", true, "signetd", "signet", "softcard"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }

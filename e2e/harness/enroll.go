@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+
+	"signet/ca"
+	"signet/enroll"
+	"signet/piv/softcard"
+)
+
+// AddUser makes an account that enrolls by code.
+func (c *CA) AddUser(ctx context.Context, name string) error {
+	_, err := c.Signetd(ctx, "user", "add", name, "--name", name, "--email", name+"@example.com", "--no-password")
+	return err
+}
+
+// Enroll gets an account a certificate with a one-time code, as from a card.
+func (c *CA) Enroll(ctx context.Context, account string) (*tls.Certificate, error) {
+	var made struct{ Code string }
+	if err := c.SignetdJSON(ctx, &made, "code", "new", account); err != nil {
+		return nil, err
+	}
+	device, err := c.Cards.NewDevice(4711, softcard.Version{5, 7, 1})
+	if err != nil {
+		return nil, err
+	}
+	applicant, err := NewApplicant(device)
+	if err != nil {
+		return nil, err
+	}
+	client := c.Client(enroll.Credentials{Code: made.Code})
+	offer, err := client.Plan(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	csr, err := applicant.CSR(offer.Nonce)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := client.Submit(ctx, "", csr)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := issued.X509()
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: applicant.Key, Leaf: leaf}, nil
+}
+
+// Revoke takes a certificate back, for good.
+func (c *CA) Revoke(ctx context.Context, cert *tls.Certificate, reason ca.Reason) error {
+	_, err := c.Signetd(ctx, "cert", "revoke", "--reason", reason.String(), SerialOf(cert.Leaf))
+	return err
+}

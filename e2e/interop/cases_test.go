@@ -1,0 +1,279 @@
+package interop
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"signet/e2e/harness"
+)
+
+// What is tried at each server, as docs/interop.md names it.
+const (
+	caseGood      = "a good certificate"
+	caseNone      = "none, where one is required"
+	casePassword  = "none, where one is optional"
+	caseIdentity  = "`Client-Cert` of the server's, and of the client's"
+	caseExpired   = "expired"
+	caseStranger  = "another CA's, of the same name"
+	caseRevoked   = "revoked"
+	caseLingering = "revoked while connected"
+	caseMissing   = "one level's CRL missing"
+	caseRunOut    = "CRL run out"
+)
+
+// runCases starts a recipe's server and tries everything at it.
+func runCases(t *testing.T, r recipe) {
+	t.Parallel()
+	s := start(t, r)
+	good := s.world.enroll(t)
+	for _, c := range []struct {
+		name string
+		try  func(t *testing.T, s *stand, good visitor) string
+	}{
+		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity},
+		{caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseRevoked, tryRevoked},
+		{caseMissing, tryMissing}, {caseRunOut, tryRunOut},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if words := c.try(t, s, visitor{cert: good}); words != "" && !t.Failed() {
+				seen.say(servers, s.title, c.name, words)
+			}
+		})
+	}
+}
+
+func tryGood(t *testing.T, s *stand, good visitor) string {
+	for _, w := range []way{required, optional} {
+		mustEnter(t, s, w, good, user)
+	}
+	return "in"
+}
+
+func tryNone(t *testing.T, s *stand, _ visitor) string {
+	return mustBeRefused(t, s, required, visitor{}, caseNone)
+}
+
+func tryPassword(t *testing.T, s *stand, _ visitor) string {
+	for _, v := range []visitor{{}, {user: guest, password: "guessed"}, {user: user, password: guestPassword}} {
+		if got := s.door.enter(t.Context(), optional, v); got.in {
+			t.Errorf("in as %q with the password %q of %q", got.user, v.password, v.user)
+		}
+	}
+	mustEnter(t, s, optional, visitor{user: guest, password: guestPassword}, guest)
+	if got := s.door.enter(t.Context(), required, visitor{user: guest, password: guestPassword}); got.in {
+		t.Errorf("a password opens what requires a certificate")
+	}
+	return "in by password"
+}
+
+// tryIdentity: RFC 9440, Section 2.2: the application gets the certificate that
+// the server has seen, and what a client sends under that name never reaches it.
+func tryIdentity(t *testing.T, s *stand, good visitor) string {
+	if !s.recipe.handsOn {
+		return ""
+	}
+	forged := func(v visitor) visitor {
+		v.header = http.Header{}
+		for _, name := range []string{"Client-Cert", "Client-Cert-Chain", userHeader} {
+			for _, spelt := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_")} {
+				v.header[spelt] = []string{"forged", "forged"}
+			}
+		}
+		return v
+	}
+	want := ":" + base64.StdEncoding.EncodeToString(good.cert.Certificate[0]) + ":"
+	for _, w := range []way{required, optional} {
+		got := mustEnter(t, s, w, forged(good), user)
+		if certs := got.got.Values("Client-Cert"); len(certs) != 1 || certs[0] != want {
+			t.Errorf("%s: Client-Cert is %q, not %q", w, certs, want)
+		}
+		mustNotBeForged(t, got.got)
+	}
+	got := mustEnter(t, s, optional, forged(visitor{user: guest, password: guestPassword}), guest)
+	if certs := got.got.Values("Client-Cert"); len(certs) != 0 {
+		t.Errorf("without a certificate, Client-Cert is %q", certs)
+	}
+	mustNotBeForged(t, got.got)
+	return "handed on, and taken away"
+}
+
+func mustNotBeForged(t *testing.T, header http.Header) {
+	t.Helper()
+	for name, values := range header {
+		if strings.Contains(strings.Join(values, " "), "forged") {
+			t.Errorf("the application gets the client's own %s: %q", name, values)
+		}
+	}
+}
+
+func tryExpired(t *testing.T, s *stand, _ visitor) string {
+	return mustBeRefusedBothWays(t, s, visitor{cert: s.world.expired}, caseExpired)
+}
+
+func tryStranger(t *testing.T, s *stand, _ visitor) string {
+	return mustBeRefusedBothWays(t, s, visitor{cert: s.world.stranger}, caseStranger)
+}
+
+// tryRevoked revokes under the agent's eyes, and waits for the refusal.
+func tryRevoked(t *testing.T, s *stand, good visitor) string {
+	agent := s.follow()
+	defer agent.stop()
+	v := visitor{cert: s.world.enroll(t)}
+	mustEnter(t, s, required, v, user)
+	again, leave := s.door.sit(t.Context(), required, v)
+	defer leave()
+	if got := again(); !got.in {
+		t.Fatalf("not in by a connection that is kept: %s", got.said)
+	}
+	from := time.Now()
+	s.world.revoke(t, v.cert)
+	seen.refusedAfter(s.title, "polling each second", awaitRefusal(t, s, v).Sub(from))
+	tryLingering(t, s, again)
+	mustEnter(t, s, required, good, user) // the others stay in
+	return mustBeRefusedBothWays(t, s, v, caseRevoked)
+}
+
+// awaitRefusal knocks until the door is shut, and returns when it first was.
+func awaitRefusal(t *testing.T, s *stand, v visitor) (first time.Time) {
+	t.Helper()
+	awaitDoor(t, s, v, func(in bool) bool {
+		if !in && first.IsZero() {
+			first = time.Now()
+		}
+		return !in
+	})
+	return first
+}
+
+// awaitDoor knocks until it was as wanted several times on end both ways: while a
+// server reloads, its old processes may still take a connection.
+func awaitDoor(t *testing.T, s *stand, v visitor, wanted func(in bool) bool) {
+	t.Helper()
+	row := 0
+	for until := time.Now().Add(30 * time.Second); row < 6; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("after half a minute, the server has not obeyed")
+		}
+		row++
+		if !wanted(s.door.enter(t.Context(), required, v).in) || !wanted(s.door.enter(t.Context(), optional, v).in) {
+			row = 0
+		}
+	}
+}
+
+// tryLingering: who was in when the certificate was revoked, on a connection that
+// is kept and with a session that could be resumed.
+func tryLingering(t *testing.T, s *stand, again func() outcome) {
+	t.Helper()
+	got := again()
+	for until := time.Now().Add(5 * time.Second); got.in && !s.recipe.lingers && time.Now().Before(until); {
+		time.Sleep(20 * time.Millisecond)
+		got = again()
+	}
+	switch {
+	case got.in != s.recipe.lingers:
+		t.Errorf("on the old connection: in is %v; %s", got.in, got.said)
+	case got.in:
+		seen.say(servers, s.title, caseLingering, "stays in until the connection ends")
+	default:
+		seen.say(servers, s.title, caseLingering, "out, no session resumed")
+	}
+}
+
+// tryMissing: the agent does not take a bundle that lacks a level; where somebody
+// puts one there by hand, the server refuses everyone.
+func tryMissing(t *testing.T, s *stand, good visitor) string {
+	whole := s.read("crl.pem")
+	part, err := harness.Without(whole, s.world.ca.Root.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.agentRefuses(t, part, "new.pem", "Root CA")
+	s.put("crl.pem", part)
+	s.sh(s.recipe.reload)
+	awaitRefusal(t, s, good)
+	said := mustBeRefusedBothWays(t, s, good, caseMissing)
+	s.restore(t, whole, good)
+	return "the agent writes no such file; by hand: " + said
+}
+
+// agentRefuses offers a bundle to the agent, which must say what is wrong with it
+// and leave the file as it is.
+func (s *stand) agentRefuses(t *testing.T, bundle []byte, file, complaint string) {
+	t.Helper()
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bundle) }))
+	defer source.Close()
+	before, _ := os.ReadFile(s.path(file))
+	said, err := s.fetch(source.URL, file)
+	if err == nil || !strings.Contains(said, complaint) {
+		t.Errorf("offered a bad bundle, the agent does not complain of %q: %v\n%s", complaint, err, said)
+	}
+	if now, _ := os.ReadFile(s.path(file)); !bytes.Equal(now, before) {
+		t.Errorf("the agent changed the file")
+	}
+}
+
+// tryRunOut: the CA is gone, and the CRL in place ends.
+func tryRunOut(t *testing.T, s *stand, good visitor) string {
+	whole := s.read("crl.pem")
+	ends := time.Now().Add(4 * time.Second)
+	last, err := s.world.ca.RunOutAt(t.Context(), whole, ends)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put("crl.pem", last)
+	s.sh(s.recipe.reload)
+	for until := ends.Add(-time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		mustEnter(t, s, required, good, user)
+	}
+	awaitRefusal(t, s, good) // by itself: nobody touches the server
+	if now := time.Now(); now.Before(ends.Truncate(time.Second)) {
+		t.Errorf("refused %s before the CRL ends", ends.Sub(now))
+	}
+	said := mustBeRefusedBothWays(t, s, good, caseRunOut)
+	s.agentRefuses(t, last, "crl.pem", "run out")
+	s.restore(t, whole, good)
+	return "refuses everyone: " + said
+}
+
+// restore puts the good bundle back.
+func (s *stand) restore(t *testing.T, whole []byte, good visitor) {
+	t.Helper()
+	s.put("crl.pem", whole)
+	s.sh(s.recipe.reload)
+	awaitDoor(t, s, good, func(in bool) bool { return in })
+}
+
+func mustEnter(t *testing.T, s *stand, w way, v visitor, as string) outcome {
+	t.Helper()
+	got := s.door.enter(t.Context(), w, v)
+	if !got.in || got.user != as {
+		t.Fatalf("%s: in is %v, as %q, not %q; %s", w, got.in, got.user, as, got.said)
+	}
+	return got
+}
+
+func mustBeRefusedBothWays(t *testing.T, s *stand, v visitor, name string) string {
+	t.Helper()
+	mustBeRefused(t, s, optional, v, name)
+	return mustBeRefused(t, s, required, v, name)
+}
+
+// mustBeRefused returns what the visitor was told.
+func mustBeRefused(t *testing.T, s *stand, w way, v visitor, name string) string {
+	t.Helper()
+	got := s.door.enter(t.Context(), w, v)
+	if got.in {
+		t.Fatalf("%s: let in as %q", w, got.user)
+	}
+	if want := s.recipe.says[name]; want == "" || !strings.Contains(got.said, want) {
+		t.Errorf("%s: told %q, not %q", w, got.said, want)
+	}
+	return got.said
+}
