@@ -1,19 +1,13 @@
 package ca
 
 import (
-	"bytes"
 	"crypto"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
-	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"signet/internal/sigalg"
 )
@@ -111,44 +105,6 @@ func IssuerID(cert *x509.Certificate) string { return issuerID(cert.RawSubjectPu
 func issuerID(spki []byte) string {
 	sum := sha256.Sum256(spki)
 	return hex.EncodeToString(sum[:8])
-}
-
-// CRLSignatureAlgorithm is the AlgorithmIdentifier that [Issuer.SignCRL] signs
-// with: it goes into the CRL twice (RFC 5280, Sections 5.1.1.2 and 5.1.2.2).
-func (i *Issuer) CRLSignatureAlgorithm() pkix.AlgorithmIdentifier { return i.algorithm.ID }
-
-// SignCRL signs tbs, the DER of a TBSCertList (RFC 5280, Section 5.1.2). It
-// refuses anything but a version 2 list of this issuer, so that it can't be
-// made to sign a certificate.
-func (i *Issuer) SignCRL(tbs []byte) ([]byte, error) {
-	if err := i.checkCertList(tbs); err != nil {
-		return nil, fmt.Errorf("signing CRL: %w", err)
-	}
-	sig, err := crypto.SignMessage(i.signer, rand.Reader, tbs, i.algorithm.Hash)
-	if err != nil {
-		return nil, fmt.Errorf("signing CRL: %w", err)
-	}
-	return sig, nil
-}
-
-func (i *Issuer) checkCertList(tbs []byte) error {
-	input := cryptobyte.String(tbs)
-	var list, algorithm, issuer cryptobyte.String
-	var version int
-	if !input.ReadASN1(&list, casn1.SEQUENCE) || !input.Empty() ||
-		!list.ReadASN1Integer(&version) || version != 1 ||
-		!list.ReadASN1Element(&algorithm, casn1.SEQUENCE) ||
-		!list.ReadASN1Element(&issuer, casn1.SEQUENCE) {
-		return errors.New("not a version 2 TBSCertList")
-	}
-	want, err := i.algorithm.Marshal()
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(algorithm, want) || !bytes.Equal(issuer, i.cert.RawSubject) {
-		return errors.New("the list is another issuer's or states another signature algorithm")
-	}
-	return nil
 }
 
 func samePublicKey(a, b crypto.PublicKey) bool {

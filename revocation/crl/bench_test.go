@@ -1,6 +1,9 @@
 package crl_test
 
 import (
+	"crypto/sha256"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,7 +13,7 @@ import (
 
 func BenchmarkCreate(b *testing.B) {
 	const entries = 100_000
-	issuer := authorityOf(b, "P-256")
+	issuer := authorityOf(b, "P-256").Issuer
 	now := time.Now()
 	tmpl := crl.Template{
 		Number: 1, ThisUpdate: now, NextUpdate: now.Add(time.Hour),
@@ -39,7 +42,7 @@ func BenchmarkParse(b *testing.B) {
 	const entries = 1_000_000
 	now := time.Now()
 	last := ca.Serial{1}
-	der, err := crl.Create(authorityOf(b, "P-256"), crl.Template{
+	der, err := crl.Create(authorityOf(b, "P-256").Issuer, crl.Template{
 		Number: 1, ThisUpdate: now, NextUpdate: now.Add(time.Hour),
 		Entries: func(yield func(crl.Entry) bool) error {
 			for i := range entries {
@@ -72,6 +75,43 @@ func BenchmarkParse(b *testing.B) {
 			if _, ok := list.Find(last.Big()); !ok {
 				b.Fatal("the last is not found")
 			}
+		}
+	})
+}
+
+// BenchmarkWrite makes a list of a million entries in a file, beside hashing the
+// same octets and nothing else.
+func BenchmarkWrite(b *testing.B) {
+	const n = 1_000_000
+	now := time.Now()
+	entries := uniform(b, n, now)
+	source := inPieces(entries, n, 1200)
+	for _, algorithm := range []string{"P-256", "RSA-2048", "P-384"} {
+		issuer := authorityOf(b, algorithm).Issuer
+		f, err := os.Create(filepath.Join(b.TempDir(), "crl"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(algorithm, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(entries)))
+			for b.Loop() {
+				if err := f.Truncate(0); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := crl.Write(f, issuer, crl.Head{Number: 1, ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, source); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("SHA-256 alone", func(b *testing.B) {
+		b.SetBytes(int64(len(entries)))
+		for b.Loop() {
+			sha256.Sum256(entries)
 		}
 	})
 }

@@ -18,11 +18,11 @@ func extension(last int, value []byte) pkix.Extension {
 
 func TestBundle(t *testing.T) {
 	tmpl, _ := template(t, 3, time.Now())
-	a, err := crl.Create(authorityOf(t, "P-256"), tmpl)
+	a, err := crl.Create(authorityOf(t, "P-256").Issuer, tmpl)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := crl.Create(authorityOf(t, "Ed25519"), tmpl)
+	b, err := crl.Create(authorityOf(t, "Ed25519").Issuer, tmpl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestBundle(t *testing.T) {
 // FuzzSplit: what a relying server downloads is anybody's.
 func FuzzSplit(f *testing.F) {
 	tmpl, _ := template(f, 2, time.Now())
-	der, err := crl.Create(authorityOf(f, "P-256"), tmpl)
+	der, err := crl.Create(authorityOf(f, "P-256").Issuer, tmpl)
 	if err != nil {
 		f.Fatal(err)
 	}

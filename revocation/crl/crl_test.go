@@ -95,7 +95,7 @@ func TestToBeSignedIsThatOfTheStandardLibrary(t *testing.T) {
 			for _, n := range []int{0, 1, 4, 300} {
 				issuer := authorityOf(t, algorithm)
 				tmpl, entries := template(t, n, now)
-				der, err := crl.Create(issuer, tmpl)
+				der, err := crl.Create(issuer.Issuer, tmpl)
 				if err != nil {
 					t.Fatalf("%s, %s, %d entries: %v", algorithm, name, n, err)
 				}
@@ -157,7 +157,7 @@ func TestCreateRefuses(t *testing.T) {
 	} {
 		tmpl, _ := template(t, 1, now)
 		change(&tmpl)
-		if _, err := crl.Create(issuer, tmpl); err == nil {
+		if _, err := crl.Create(issuer.Issuer, tmpl); err == nil {
 			t.Errorf("a CRL was made with %s", name)
 		} else if name == "half the entries" && !errors.Is(err, trouble) {
 			t.Errorf("%v does not wrap the cause", err)
@@ -169,7 +169,7 @@ func TestCheckRefuses(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	issuer, other := authorityOf(t, "P-256"), authorityOf(t, "Ed25519")
 	tmpl, _ := template(t, 2, now)
-	der, err := crl.Create(issuer, tmpl)
+	der, err := crl.Create(issuer.Issuer, tmpl)
 	if err != nil {
 		t.Fatal(err)
 	}

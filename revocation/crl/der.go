@@ -10,6 +10,7 @@ import (
 // The universal tags that entries are made of.
 const (
 	tagInteger         = 0x02
+	tagBitString       = 0x03
 	tagUTCTime         = 0x17
 	tagGeneralizedTime = 0x18
 	tagSequence        = 0x30
