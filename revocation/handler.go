@@ -35,6 +35,7 @@ type handler struct {
 //
 //	GET  /crl/{id}.crl     the CRL of the issuer with that ID, DER
 //	GET  /crl/bundle.pem   the CRL of every level, PEM
+//	GET  /crl/events       server-sent events: an issuer has a new CRL
 //	GET  /ca/{id}.cer      a CA certificate, DER
 //	GET  /ca/bundle.pem    the certificates of every level, the root's first, PEM
 //	GET  /roots.pem        the root's certificate, PEM
@@ -92,8 +93,11 @@ func (h *handler) fileAt(path string) http.HandlerFunc {
 	case "/ca/bundle.pem":
 		return h.servePEM(h.bundle)
 	}
-	if path == "/crl/bundle.pem" {
+	switch path {
+	case "/crl/bundle.pem":
 		return h.serveBundle
+	case "/crl/events":
+		return h.serveEvents
 	}
 	if id, ok := between(path, "/crl/", ".crl"); ok && h.ids[id] != nil {
 		return func(w http.ResponseWriter, r *http.Request) { h.serveCRL(w, r, id) }

@@ -87,6 +87,7 @@ func (p *Publisher) publish(ctx context.Context) error {
 		return err
 	}
 	p.list.Store(list)
+	p.push.announce(list.Issuer, list.Number.String())
 	if p.file != "" {
 		if err := atomicfile.Write(p.file, list.DER, 0o644); err != nil {
 			p.logger.Error("the CRL is out, but not on disk: a restart would begin with the one before", "error", err)

@@ -30,6 +30,7 @@ type Publisher struct {
 
 	list   atomic.Pointer[List] // the issuer's; nil before the first
 	bundle atomic.Pointer[bundle]
+	push   *push
 
 	wake   chan struct{} // told that something was revoked; holds one
 	turn   chan struct{} // held by whoever makes a CRL
@@ -49,7 +50,7 @@ type bundle struct {
 func newPublisher(c Config, times *atomic.Pointer[Times]) *Publisher {
 	p := &Publisher{
 		store: c.Store, issuer: c.Issuer, times: times,
-		logger: c.Logger, now: c.Now,
+		logger: c.Logger, now: c.Now, push: newPush(),
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), out: make(chan struct{}),
 	}
 	if root := c.Issuer.Root(); !root.Equal(c.Issuer.Certificate()) {

@@ -136,5 +136,10 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Publisher.run(ctx) })
 	g.Go(func() error { return s.Responder.run(ctx) })
+	g.Go(func() error {
+		<-ctx.Done()
+		s.Publisher.push.close() // or a server that stops would wait for those who listen
+		return nil
+	})
 	return g.Wait()
 }
