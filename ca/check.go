@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"golang.org/x/crypto/cryptobyte"
-	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // check holds the bytes that are about to be signed to their terms: it parses
@@ -34,17 +31,7 @@ func (i *Issuer) check(t terms, tbs []byte) error {
 // parseTBS parses a TBSCertificate by putting it into a certificate whose
 // signature is empty (RFC 5280, Section 4.1).
 func (i *Issuer) parseTBS(tbs []byte) (*x509.Certificate, error) {
-	algorithm, err := i.algorithm.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	var b cryptobyte.Builder
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(tbs)
-		b.AddBytes(algorithm)
-		b.AddASN1BitString(nil)
-	})
-	der, err := b.Bytes()
+	der, err := i.certificate(tbs, nil)
 	if err != nil {
 		return nil, err
 	}

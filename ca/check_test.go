@@ -88,12 +88,9 @@ func TestNothingUnagreedIsSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	build := func(change func(*x509.Certificate), pub crypto.PublicKey) error {
-		template, err := agreed.template()
-		if err != nil {
-			t.Fatal(err)
-		}
+		template := templateOf(t, agreed)
 		change(template)
-		_, err = x509.CreateCertificate(rand.Reader, template, i.cert, pub, i.checkedSigner(agreed))
+		_, err := x509.CreateCertificate(rand.Reader, template, i.cert, pub, through{i, agreed})
 		return err
 	}
 	if err := build(func(*x509.Certificate) {}, agreed.pub); err != nil || key.signatures != 1 {
@@ -139,17 +136,49 @@ func TestNothingUnagreedIsSigned(t *testing.T) {
 	}
 }
 
+// through has x509.CreateCertificate's bytes signed by [Issuer.sign].
+type through struct {
+	*Issuer
+	agreed terms
+}
+
+func (s through) Public() crypto.PublicKey { return s.signer.Public() }
+
+func (s through) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, errors.New("not asked for")
+}
+
+func (s through) SignMessage(_ io.Reader, tbs []byte, _ crypto.SignerOpts) ([]byte, error) {
+	der, err := s.sign(s.agreed, tbs)
+	if err != nil {
+		return nil, err
+	}
+	c, err := x509.ParseCertificate(der)
+	return c.Signature, err
+}
+
 func TestNoBlindSignature(t *testing.T) {
 	i, key, agreed := checkFixture(t)
-	signer := i.checkedSigner(agreed)
-	if _, err := signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256); err == nil {
-		t.Error("a digest: signed")
-	}
-	if _, err := signer.SignMessage(rand.Reader, []byte("anything"), crypto.SHA256); err == nil {
+	if _, err := i.sign(agreed, []byte("anything")); err == nil {
 		t.Error("no certificate at all: signed")
 	}
 	if key.signatures != 0 {
 		t.Errorf("the CA's key made %d signatures", key.signatures)
+	}
+}
+
+// faulty is a key whose signatures are wrong now and then.
+type faulty struct{ crypto.Signer }
+
+func (f faulty) SignMessage(r io.Reader, tbs []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return crypto.SignMessage(f.Signer, r, append(tbs[:len(tbs):len(tbs)], 0), opts)
+}
+
+func TestFaultySignatureDoesNotLeave(t *testing.T) {
+	i, key, agreed := checkFixture(t)
+	i.signer = faulty{key.Signer}
+	if c, err := i.issue(t.Context(), agreed, time.Now()); err == nil || c != nil {
+		t.Errorf("issue: %t, %v", c != nil, err)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -100,14 +99,14 @@ func (i *Issuer) issue(ctx context.Context, t terms, now time.Time) (*Certificat
 	if err := i.setValidity(&t, now); err != nil {
 		return nil, err
 	}
-	template, err := t.template()
+	tbs, err := i.tbs(&t)
 	if err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, i.cert, t.pub, i.checkedSigner(t))
+	der, err := i.sign(t, tbs)
 	if err != nil {
 		return nil, fmt.Errorf("issuing a certificate for %q: %w", t.subjectText, err)
 	}
@@ -150,36 +149,6 @@ func (i *Issuer) setValidity(t *terms, now time.Time) error {
 	return nil
 }
 
-// template is t as crypto/x509 wants it.
-func (t terms) template() (*x509.Certificate, error) {
-	c := &x509.Certificate{
-		SerialNumber: t.serial.Big(),
-		RawSubject:   t.subject,
-		NotBefore:    t.notBefore, NotAfter: t.notAfter,
-		KeyUsage: t.keyUsage, UnknownExtKeyUsage: t.usages,
-		BasicConstraintsValid: true, IsCA: t.ca, MaxPathLen: -1,
-		ExtraExtensions: t.extensions,
-	}
-	if t.ca {
-		c.MaxPathLen, c.MaxPathLenZero = t.pathLen, t.pathLen == 0
-	}
-	var err error
-	if c.SubjectKeyId, err = subjectKeyID(t.spki); err != nil {
-		return nil, err
-	}
-	// RFC 5280, Section 4.2.2.1 and 4.2.1.13.
-	c.OCSPServer, c.IssuingCertificateURL, c.CRLDistributionPoints = orNone(t.urls.OCSP), orNone(t.urls.CAIssuers), orNone(t.urls.CRL)
-	if len(t.sans) > 0 {
-		der, err := marshalAltNames(t.sans)
-		if err != nil {
-			return nil, err
-		}
-		c.ExtraExtensions = append(c.ExtraExtensions[:len(c.ExtraExtensions):len(c.ExtraExtensions)],
-			pkix.Extension{Id: oidSAN, Critical: t.subjectIsEmpty(), Value: der})
-	}
-	return c, nil
-}
-
 // subjectIsEmpty: RFC 5280, Section 4.2.1.6 has the alternative names critical
 // where the subject is an empty sequence.
 func (t terms) subjectIsEmpty() bool { return len(t.subject) == 2 }
@@ -204,30 +173,19 @@ func subjectKeyID(spki []byte) ([]byte, error) {
 	return sum[:20], nil
 }
 
-// A checkedSigner is a CA's signer for one certificate. crypto/x509 hands a
-// crypto.MessageSigner the very bytes to be signed, and so they are checked
-// before the key touches them, without a second signature.
-type checkedSigner struct {
-	signer crypto.Signer
-	check  func(tbs []byte) error
-}
-
-var _ crypto.MessageSigner = checkedSigner{}
-
-func (i *Issuer) checkedSigner(t terms) checkedSigner {
-	return checkedSigner{i.signer, func(tbs []byte) error { return i.check(t, tbs) }}
-}
-
-func (s checkedSigner) Public() crypto.PublicKey { return s.signer.Public() }
-
-// Sign refuses: what was hashed can't be checked.
-func (s checkedSigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
-	return nil, errors.New("a CA key signs no digest whose message it has not seen")
-}
-
-func (s checkedSigner) SignMessage(rand io.Reader, tbs []byte, opts crypto.SignerOpts) ([]byte, error) {
-	if err := s.check(tbs); err != nil {
+// sign makes a certificate of tbs, which is checked against t before the key
+// touches it. The signature is verified: one that a faulty signer made could
+// give its key away.
+func (i *Issuer) sign(t terms, tbs []byte) ([]byte, error) {
+	if err := i.check(t, tbs); err != nil {
 		return nil, err
 	}
-	return crypto.SignMessage(s.signer, rand, tbs, opts)
+	signature, err := crypto.SignMessage(i.signer, rand.Reader, tbs, i.algorithm.Hash)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.cert.CheckSignature(i.algorithm.X509, tbs, signature); err != nil {
+		return nil, fmt.Errorf("the signer's signature is none: %w", err)
+	}
+	return i.certificate(tbs, signature)
 }

@@ -11,6 +11,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // An Algorithm is a way to sign, as crypto/x509 names it, as crypto.Signer wants
@@ -67,4 +70,11 @@ func ByOID(oid asn1.ObjectIdentifier) (Algorithm, bool) {
 }
 
 // Marshal is the DER of the AlgorithmIdentifier.
-func (a Algorithm) Marshal() ([]byte, error) { return asn1.Marshal(a.ID) }
+func (a Algorithm) Marshal() ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(a.ID.Algorithm)
+		b.AddBytes(a.ID.Parameters.FullBytes)
+	})
+	return b.Bytes()
+}
