@@ -16,6 +16,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"signet/revocation/crl"
 )
 
 // Config is what to fetch, and for whom. URLs, CAs and Path must be there.
@@ -34,6 +36,8 @@ type Config struct {
 	Reload string
 	// CommandTimeout bounds each of them; 0 for a minute.
 	CommandTimeout time.Duration
+	// Turns are shared with the other files of this machine; nil where there are none.
+	Turns *Turns
 }
 
 // A Result is what a [File.Fetch] came to.
@@ -76,6 +80,7 @@ type File struct {
 	source *Source
 	lock   *lock
 
+	kept    bool // by a Keeper
 	inPlace inPlace
 	newest  *Set // what there is to put in place; nil before there was any
 	pending bool // that, or a command, waits for another try
@@ -148,10 +153,9 @@ func (f *File) fetch(ctx context.Context) (*Result, error) {
 // put brings the newest CRLs into the file and the server.
 func (f *File) put(ctx context.Context) (r *Result, err error) {
 	r = f.describe()
-	if r.Changed, err = f.place(); err != nil {
-		return nil, err
+	if r.Changed, err = f.swap(ctx); err == nil {
+		r.CommandRun, err = f.reload(ctx)
 	}
-	r.CommandRun, err = f.apply(ctx)
 	r.Warnings = f.warnings
 	if err != nil && !errors.Is(err, ErrReload) && !errors.Is(err, ErrBroken) {
 		return nil, err
@@ -164,11 +168,33 @@ func (f *File) put(ctx context.Context) (r *Result, err error) {
 func (f *File) describe() *Result {
 	r := &Result{Levels: f.newest.Levels(), NextUpdate: f.newest.NextUpdate()}
 	for _, l := range r.Levels {
-		if left := l.NextUpdate.Sub(f.Now()); left < l.NextUpdate.Sub(l.ThisUpdate)/3 {
-			f.warn("the CRL of %q runs out in %s: servers then refuse everyone", l.Issuer, left.Round(time.Minute))
+		if s := l.Standing(f.Now()); s != OK {
+			f.warnings = append(f.warnings, l.say(s, f.Now()))
+			if !f.kept { // a Keeper has a measure of its own
+				f.Logger.Warn(l.say(s, f.Now()))
+			}
 		}
 	}
 	return r
+}
+
+// levels describe what is in place, missing levels too.
+func (f *File) levels() []Level {
+	all := make([]Level, len(f.CAs))
+	for i, c := range f.CAs {
+		all[i].Issuer = c.Subject.String()
+		if l := f.inPlace.set.list(i); l != nil {
+			all[i] = levelOf(l)
+		}
+	}
+	return all
+}
+
+func levelOf(l *crl.List) Level {
+	return Level{
+		Issuer: l.Issuer.String(), Number: l.Number.String(),
+		ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries,
+	}
 }
 
 // Levels describe the set's CRLs.
@@ -176,10 +202,7 @@ func (s *Set) Levels() []Level {
 	var all []Level
 	for _, l := range s.Lists {
 		if l != nil {
-			all = append(all, Level{
-				Issuer: l.Issuer.String(), Number: l.Number.String(),
-				ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries,
-			})
+			all = append(all, levelOf(l))
 		}
 	}
 	return all

@@ -9,29 +9,38 @@ import (
 	"time"
 )
 
-// apply has the server check its configuration and read the file, unless it has
-// done so for this very file. It keeps that in the state.
-func (f *File) apply(ctx context.Context) (run bool, err error) {
+// swap puts the newest CRLs into the file, and past the server's check, unless that
+// has been done. It keeps in the state what has.
+func (f *File) swap(ctx context.Context) (changed bool, err error) {
+	defer f.Turns.take()()
+	before := f.inPlace.digest
+	if err := f.place(); err != nil {
+		return false, err
+	}
 	next := state{File: f.inPlace.digest, Tags: f.newest.Tags}
 	if f.state.File == next.File {
 		next.Applied = f.state.Applied
 	}
 	f.saveState(next)
-	commands := f.commands()
-	if next.Applied == commands {
+	if f.Check != "" && next.Applied != f.commands() {
+		err = f.check(ctx)
+	}
+	return f.inPlace.digest != before, err
+}
+
+// reload has the server read the file, unless it has done so.
+func (f *File) reload(ctx context.Context) (run bool, err error) {
+	next := f.state
+	if next.Applied == f.commands() {
 		return false, nil
 	}
-	if f.Check != "" {
-		if err := f.check(ctx); err != nil {
-			return false, err
-		}
-	}
 	if f.Reload != "" {
-		if err := f.run(ctx, f.Reload); err != nil {
+		err := f.Turns.reload(ctx, f.Reload, func(ctx context.Context) error { return f.run(ctx, f.Reload) })
+		if err != nil {
 			return false, fmt.Errorf("%w: %w", ErrReload, err)
 		}
 	}
-	next.Applied = commands
+	next.Applied = f.commands()
 	f.saveState(next)
 	return f.Reload != "", nil
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"signet/internal/exit"
@@ -28,29 +29,31 @@ var (
 	ErrReload = errors.New("the new CRL is in place, but the reload failed")
 )
 
-// hints say what to do next, and with which exit code a command ends.
+// hints say what to do next, and with which exit code a command ends. The kinds are
+// those of metrics.
 var hints = []struct {
 	err  error
+	kind string
 	code int
 	hint string
 }{
-	{ErrUnreachable, exit.Unreachable, "Check the URL and that the CA's plain HTTP listener can be reached from here."},
-	{ErrTooBig, exit.Failed, "Raise the size limit if the CA has revoked that many certificates; else something other than the CA has answered."},
-	{ErrOlder, exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
-	{ErrConflict, exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
-	{ErrMissing, exit.Failed, "A server that checks every level would refuse everyone without it. Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
-	{ErrNotOurs, exit.Failed, "It was left as it is. Name another file, or delete this one if nothing needs it."},
-	{ErrWrite, exit.Failed, "Check the folder's permissions and that its disk is not full."},
-	{ErrLocked, exit.Failed, "One file is one agent's: stop that one, or name another file."},
-	{ErrRefused, exit.Failed, "See what the check printed. The new CRL is tried again, at the latest after an hour; until then what it revokes is not refused."},
-	{ErrBroken, exit.Failed, "See what the check printed, and repair the server's configuration; it is checked and reloaded at the next fetch."},
-	{ErrReload, exit.Failed, "Repair the command; it is run again at the next fetch."},
-	{crl.ErrMalformed, exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},
-	{crl.ErrUnsupported, exit.Failed, "It says what servers can't obey: ask the CA's administrator for a plain complete CRL."},
-	{crl.ErrNotComplete, exit.Failed, "Only complete CRLs can be used here: choose a URL that gives one."},
-	{crl.ErrSignature, exit.Denied, "Check that the chain file holds the certificates of the CA that the URL belongs to."},
-	{crl.ErrExpired, exit.Failed, "The CA must publish a newer one; until then, servers that check it refuse everyone. Check this host's clock too."},
-	{crl.ErrNotYet, exit.Failed, "Check this host's clock."},
+	{ErrUnreachable, "unreachable", exit.Unreachable, "Check the URL and that the CA's plain HTTP listener can be reached from here."},
+	{ErrTooBig, "too_big", exit.Failed, "Raise the size limit if the CA has revoked that many certificates; else something other than the CA has answered."},
+	{ErrOlder, "older", exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
+	{ErrConflict, "conflict", exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
+	{ErrMissing, "missing", exit.Failed, "A server that checks every level would refuse everyone without it. Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
+	{ErrNotOurs, "not_ours", exit.Failed, "It was left as it is. Name another file, or delete this one if nothing needs it."},
+	{ErrWrite, "write", exit.Failed, "Check the folder's permissions and that its disk is not full."},
+	{ErrLocked, "locked", exit.Failed, "One file is one agent's: stop that one, or name another file."},
+	{ErrRefused, "refused", exit.Failed, "See what the check printed. The new CRL is tried again, at the latest after an hour; until then what it revokes is not refused."},
+	{ErrBroken, "broken", exit.Failed, "See what the check printed, and repair the server's configuration; it is checked and reloaded at the next fetch."},
+	{ErrReload, "reload", exit.Failed, "Repair the command; it is run again at the next fetch."},
+	{crl.ErrMalformed, "malformed", exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},
+	{crl.ErrUnsupported, "unsupported", exit.Failed, "It says what servers can't obey: ask the CA's administrator for a plain complete CRL."},
+	{crl.ErrNotComplete, "not_complete", exit.Failed, "Only complete CRLs can be used here: choose a URL that gives one."},
+	{crl.ErrSignature, "signature", exit.Denied, "Check that the chain file holds the certificates of the CA that the URL belongs to."},
+	{crl.ErrExpired, "expired", exit.Failed, "The CA must publish a newer one; until then, servers that check it refuse everyone. Check this host's clock too."},
+	{crl.ErrNotYet, "not_yet", exit.Failed, "Check this host's clock."},
 }
 
 // withHint makes err one that a person can act on, and says how long what is in
@@ -68,4 +71,24 @@ func (f *File) withHint(err error) error {
 		return exit.With(h.code, err, hint)
 	}
 	return err
+}
+
+// KindOf is the kind of an error in a word, for metrics: "unreachable", "older".
+func KindOf(err error) string {
+	for _, h := range hints {
+		if errors.Is(err, h.err) {
+			return h.kind
+		}
+	}
+	return "other"
+}
+
+// loudness is the level at which an error of that kind is logged: what polling
+// mends by itself is a warning, what wants a person is an error.
+func loudness(kind string) slog.Level {
+	switch kind {
+	case "unreachable", "malformed", "older", "not_yet":
+		return slog.LevelWarn
+	}
+	return slog.LevelError
 }

@@ -99,34 +99,34 @@ func (f *File) afterPath() string  { return f.Path + ".after" }
 
 // place puts the newest CRLs into the file, unless they are there. With a check, the
 // file before stays at hand until that is passed.
-func (f *File) place() (changed bool, err error) {
+func (f *File) place() error {
 	digest, err := f.newestDigest()
 	if err != nil || digest == f.inPlace.digest {
-		return false, err
+		return err
 	}
 	if err := f.refusal.stands(digest, f.Now()); err != nil {
-		return false, err
+		return err
 	}
 	next, err := atomicfile.Create(f.Path, 0o644) // whoever reads it may be another user: a CRL is public
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrWrite, err)
+		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	defer next.Discard()
 	if err := encode(next, f.newest); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrWrite, err)
+		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	if f.Check != "" && f.inPlace.info != nil {
 		if err := keep(f.Path, f.beforePath()); err != nil {
-			return false, fmt.Errorf("%w: keeping the one before: %w", ErrWrite, err)
+			return fmt.Errorf("%w: keeping the one before: %w", ErrWrite, err)
 		}
 	}
 	f.before.inPlace, f.before.state = f.inPlace, f.state
 	f.saveState(state{File: digest, Tags: f.newest.Tags}) // who comes after a crash knows what to go on with
 	if err := next.Commit(); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrWrite, err)
+		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
 	f.Logger.Info("the CRL is replaced", "path", f.Path)
-	return true, f.placed(digest, f.newest)
+	return f.placed(digest, f.newest)
 }
 
 // placed takes note of what is in the file now.

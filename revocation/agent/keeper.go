@@ -1,0 +1,232 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"signet/internal/exit"
+)
+
+// KeeperConfig says how a [Keeper] follows the CA.
+type KeeperConfig struct {
+	Name string // what it is called in logs and metrics; "" for the file's path
+	// Poll and Events are those of [FollowConfig].
+	Poll   time.Duration
+	Events string
+}
+
+// A Keeper keeps a [File] up to date for as long as it runs, and shouts in time when it can't.
+type Keeper struct {
+	KeeperConfig
+	file *File
+
+	mu     sync.Mutex // owns the fields below
+	status Status
+	ready  chan struct{}
+	said   []saying // of each level, what was last said of it
+
+	saidError time.Time // when an error was last said
+}
+
+type saying struct {
+	Standing
+	at time.Time
+}
+
+// A Status is what a [Keeper] knows, for metrics, a health file and those who ask.
+type Status struct {
+	Name     string   `json:"name"`
+	Path     string   `json:"path"`
+	Standing Standing `json:"standing"` // the worst of all
+	// Levels are the CRLs that are in place, one of each CA; one without a number is missing.
+	Levels     []Level   `json:"levels"`
+	NextUpdate time.Time `json:"next_update,omitzero"` // when the first of them runs out
+
+	LastTry     time.Time `json:"last_try,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	// Error and Hint are of the last try, where that failed; Kind is its kind in a word.
+	Error string `json:"error,omitempty"`
+	Hint  string `json:"hint,omitempty"`
+	Kind  string `json:"kind,omitempty"`
+	// Events tells whether the CA's events are heard.
+	Events   bool              `json:"events"`
+	Fetches  uint64            `json:"fetches"`
+	Failures map[string]uint64 `json:"failures,omitempty"` // by kind
+	Changes  uint64            `json:"changes"`            // of the file
+	Reloads  uint64            `json:"reloads"`
+
+	since time.Time // when the error began
+}
+
+// NewKeeper makes a keeper of an open file. See [Keeper.Run].
+func NewKeeper(f *File, c KeeperConfig) *Keeper {
+	if c.Name == "" {
+		c.Name = f.Path
+	}
+	f.kept = true
+	k := &Keeper{KeeperConfig: c, file: f, ready: make(chan struct{}), said: make([]saying, len(f.CAs))}
+	k.status = Status{Name: c.Name, Path: f.Path, Failures: map[string]uint64{}}
+	return k
+}
+
+// Run keeps the file up to date until ctx ends, and returns nil then. The file
+// is still open.
+func (k *Keeper) Run(ctx context.Context) error {
+	logger := k.file.Logger.With("crl", k.Name)
+	k.begin()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return k.watch(ctx, logger) })
+	g.Go(func() error {
+		return Follow(ctx, FollowConfig{
+			Fetch: func(ctx context.Context) error { return k.fetch(ctx, logger) },
+			Poll:  k.Poll, Events: k.Events, Connected: k.connected, HTTP: k.file.HTTP, Logger: logger, Now: k.file.Now,
+		})
+	})
+	return g.Wait()
+}
+
+// begin looks at what is in place from the run before.
+func (k *Keeper) begin() {
+	if k.file.look() != nil {
+		return // the first try says so
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.see()
+	if k.status.standing(k.file.Now()) < Expired {
+		k.setReady()
+	}
+}
+
+// see notes what is in place. The caller holds k.mu.
+func (k *Keeper) see() {
+	k.status.Levels, k.status.NextUpdate = k.file.levels(), k.file.inPlace.set.NextUpdate()
+}
+
+func (k *Keeper) setReady() {
+	select {
+	case <-k.ready:
+	default:
+		close(k.ready)
+	}
+}
+
+// Ready is closed when what is in place can be used, or else after the first try
+// to make it so.
+func (k *Keeper) Ready() <-chan struct{} { return k.ready }
+
+// Status is how things are now.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.status
+	s.Failures = maps.Clone(s.Failures)
+	s.Standing = s.standing(k.file.Now())
+	return s
+}
+
+// standing is the worst of all levels; an error is a warning at least.
+func (s *Status) standing(now time.Time) Standing {
+	worst := OK
+	if s.Error != "" {
+		worst = Warning
+	}
+	for _, l := range s.Levels {
+		worst = max(worst, l.Standing(now))
+	}
+	return worst
+}
+
+func (k *Keeper) connected(yes bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.Events = yes
+}
+
+// fetch is one turn. It is Follow's alone, as is the file.
+func (k *Keeper) fetch(ctx context.Context, logger *slog.Logger) error {
+	result, err := k.file.Fetch(ctx)
+	if ctx.Err() != nil {
+		return err // ended by us: that says nothing
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.file.Now()
+	s := &k.status
+	s.LastTry, s.Fetches = now, s.Fetches+1
+	if result != nil && result.Changed {
+		s.Changes++
+	}
+	if result != nil && result.CommandRun {
+		s.Reloads++
+	}
+	k.note(err, now, logger)
+	k.see()
+	k.speak(now, logger)
+	k.setReady()
+	return err
+}
+
+// repeat is how often an error is said that stays the same.
+const repeat = time.Hour
+
+// note keeps what a try came to, and says what is new of it. The caller holds k.mu.
+func (k *Keeper) note(err error, now time.Time, logger *slog.Logger) {
+	s := &k.status
+	if err == nil {
+		if s.Error != "" {
+			logger.Info("the CRL is fetched and in use again", "failed_for", now.Sub(s.since).Round(time.Second))
+		}
+		s.LastSuccess, s.Error, s.Hint, s.Kind = now, "", "", ""
+		return
+	}
+	kind := KindOf(err)
+	s.Failures[kind]++
+	if kind != s.Kind {
+		s.since = now
+	}
+	if kind != s.Kind || now.Sub(k.saidError) >= repeat {
+		k.saidError = now
+		logger.Log(context.Background(), loudness(kind), "the CRL could not be brought up to date", "error", err, "hint", exit.HintOf(err))
+	}
+	s.Error, s.Hint, s.Kind = err.Error(), exit.HintOf(err), kind
+}
+
+// watch looks at the clock until ctx ends: a CRL nears its end whether or not anything is fetched.
+func (k *Keeper) watch(ctx context.Context, logger *slog.Logger) error {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		k.mu.Lock()
+		k.speak(k.file.Now(), logger)
+		k.mu.Unlock()
+	}
+}
+
+// speak says how each level stands where that is news, or was said long ago. The caller
+// holds k.mu.
+func (k *Keeper) speak(now time.Time, logger *slog.Logger) {
+	for i, l := range k.status.Levels {
+		standing, said := l.Standing(now), &k.said[i]
+		a := alarm[standing]
+		if standing == said.Standing && (standing == OK || now.Sub(said.at) < a.every) {
+			continue
+		}
+		text := l.say(standing, now)
+		if standing == OK {
+			text = "a CRL is good again"
+		}
+		*said = saying{standing, now}
+		logger.Log(context.Background(), a.level, text, "issuer", l.Issuer, "number", l.Number, "next_update", l.NextUpdate)
+	}
+}
