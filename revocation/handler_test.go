@@ -206,7 +206,7 @@ func TestOCSPErrors(t *testing.T) {
 	}{
 		"another issuer":   {other.question(nil, serial), ocsp.Unauthorized},
 		"too many":         {w.question(nil, many...), ocsp.MalformedRequest},
-		"a long nonce":     {w.question(make([]byte, 33), serial), ocsp.MalformedRequest},
+		"a long nonce":     {w.question(make([]byte, 129), serial), ocsp.MalformedRequest},
 		"an empty nonce":   {w.question([]byte{}, serial), ocsp.MalformedRequest},
 		"no request":       {[]byte("hello"), ocsp.MalformedRequest},
 		"half a request":   {w.question(nil, serial)[:40], ocsp.MalformedRequest},

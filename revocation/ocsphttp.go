@@ -1,14 +1,14 @@
 package revocation
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
-	"time"
 
 	"signet/revocation/ocsp"
 )
@@ -16,6 +16,9 @@ import (
 // serveOCSP answers by POST and GET (RFC 6960, Appendix A.1). What is wrong
 // with a request is said in OCSP, with HTTP status 200.
 func (h *handler) serveOCSP(w http.ResponseWriter, r *http.Request, path string) {
+	if h.responder.ServeKept(w, r) {
+		return
+	}
 	var der []byte
 	var err error
 	switch r.Method {
@@ -28,41 +31,122 @@ func (h *handler) serveOCSP(w http.ResponseWriter, r *http.Request, path string)
 		http.Error(w, "only GET and POST here", http.StatusMethodNotAllowed)
 		return
 	}
-	answer := Answer{DER: ocsp.ErrorResponse(ocsp.MalformedRequest)}
+	now, answer := h.now(), ocsp.ErrorResponse(ocsp.MalformedRequest)
+	var k *kept
 	if err == nil {
-		answer = h.responder.Answer(r.Context(), der)
+		k, answer = h.responder.respond(r.Context(), der, now)
 	}
-	h.writeOCSP(w, r, answer)
-}
-
-// writeOCSP sets the header fields of RFC 5019, Section 6.2.
-func (h *handler) writeOCSP(w http.ResponseWriter, r *http.Request, a Answer) {
-	header := w.Header()
-	header.Set("Content-Type", ocsp.ResponseType)
-	header.Set("Content-Length", fmt.Sprint(len(a.DER)))
-	if !a.Cacheable {
-		// An answer that bears a nonce is for one client alone.
-		header.Set("Cache-Control", "no-store")
-		writeBody(w, r, a.DER)
+	if k != nil {
+		serveKept(w, r, k, now.Unix())
 		return
 	}
-	age := max(0, int(a.NextUpdate.Sub(h.now())/time.Second))
-	header.Set("Cache-Control", fmt.Sprintf("max-age=%d, public, no-transform, must-revalidate", age))
-	header.Set("Expires", a.NextUpdate.UTC().Format(http.TimeFormat))
-	header.Set("Last-Modified", a.Produced.UTC().Format(http.TimeFormat))
-	header.Set("ETag", a.ETag)
-	if r.Method != http.MethodPost && strings.Contains(r.Header.Get("If-None-Match"), a.ETag) {
-		header.Del("Content-Length")
+	// An answer that bears a nonce is for one client alone, and an error may be over
+	// the next moment.
+	header := w.Header()
+	header.Set("Content-Type", ocsp.ResponseType)
+	header.Set("Content-Length", strconv.Itoa(len(answer)))
+	header.Set("Cache-Control", "no-store")
+	_, _ = w.Write(answer) // a client that left can't be told
+}
+
+// ServeKept answers an OCSP request as nearly all clients send it, about one
+// certificate and without a nonce, whose answer is kept. It reports whether it did;
+// if not, the request is as it was. It is for standing before all else that a
+// server does for a request: it looks at the path by itself, does next to nothing,
+// and the answer is the same for everyone.
+func (r *Responder) ServeKept(w http.ResponseWriter, req *http.Request) bool {
+	rest, ok := strings.CutPrefix(req.URL.Path, "/ocsp")
+	switch {
+	case !ok:
+	case req.Method == http.MethodPost:
+		if rest == "" && 0 < req.ContentLength && req.ContentLength <= maxShortRequest {
+			return r.servePosted(w, req)
+		}
+	case req.Method == http.MethodGet, req.Method == http.MethodHead:
+		if len(rest) > 1 && rest[0] == '/' {
+			key, ok := r.forms.ofBase64(rest[1:])
+			return ok && r.serveKey(w, req, key)
+		}
+	}
+	return false
+}
+
+// servePosted is ServeKept for a request with a short body, which it puts back
+// where there is no answer.
+func (r *Responder) servePosted(w http.ResponseWriter, req *http.Request) bool {
+	buffer := r.bodies.Get().(*[maxShortRequest]byte)
+	defer r.bodies.Put(buffer)
+	body := buffer[:req.ContentLength]
+	n, err := io.ReadFull(req.Body, body)
+	if err == nil {
+		if key, ok := r.forms.ofRequest(body); ok && r.serveKey(w, req, key) {
+			return true
+		}
+	}
+	again := io.MultiReader(bytes.NewReader(bytes.Clone(body[:n])), req.Body)
+	req.Body = struct {
+		io.Reader
+		io.Closer
+	}{again, req.Body}
+	return false
+}
+
+// serveKey answers about key if there is an answer that is right now.
+func (r *Responder) serveKey(w http.ResponseWriter, req *http.Request, key answerKey) bool {
+	k, second := r.answers.get(key), r.now().Unix()
+	if k == nil || !k.servable(second) {
+		return false
+	}
+	// Read after the answer was found, so that nothing that is on disk by now is missed.
+	revision, err := r.store.Revision(req.Context(), r.issuer.ID())
+	if err != nil || revision != k.revision.Load() {
+		return false
+	}
+	k.touch()
+	serveKept(w, req, k, second)
+	return true
+}
+
+// ocspContentType is shared by all answers: nobody may change it.
+var ocspContentType = []string{ocsp.ResponseType}
+
+// serveKept sets the header fields of RFC 5019, Section 6.2, and writes k. The
+// fields' names are in their canonical form, and the values are k's own: setting
+// them costs no memory.
+func serveKept(w http.ResponseWriter, r *http.Request, k *kept, second int64) {
+	header, f := w.Header(), k.fieldsAt(second)
+	header["Content-Type"] = ocspContentType
+	header["Cache-Control"] = f.control[:]
+	header["Expires"] = f.expires[:]
+	header["Last-Modified"] = f.modified[:]
+	header["Etag"] = f.etag[:]
+	if r.Method != http.MethodPost && notModified(r, k, f) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	writeBody(w, r, a.DER)
+	header["Content-Length"] = f.size[:]
+	_, _ = w.Write(k.head) // a client that left can't be told
+	_, _ = w.Write(k.signer.tail)
 }
 
-func writeBody(w http.ResponseWriter, r *http.Request, der []byte) {
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(der) // a client that left can't be told
+// notModified reports whether the client says that it has k already (RFC 9110,
+// Section 13.2.2). A date must be k's own, not just later: it would be, after a
+// clock was set back.
+func notModified(r *http.Request, k *kept, f *fields) bool {
+	if tags := r.Header["If-None-Match"]; len(tags) > 0 {
+		for _, t := range tags {
+			if strings.Contains(t, f.etag[0]) || strings.TrimSpace(t) == "*" {
+				return true
+			}
+		}
+		return false
 	}
+	since := r.Header["If-Modified-Since"]
+	if len(since) != 1 || !k.dated {
+		return false
+	}
+	date, err := http.ParseTime(since[0])
+	return err == nil && date.Unix() == k.produced
 }
 
 var errBase64 = errors.New("not base64")

@@ -26,6 +26,7 @@ type Revoker struct {
 	store     Store
 	issuer    string
 	publisher *Publisher
+	responder *Responder
 	logger    *slog.Logger
 	now       func() time.Time
 }
@@ -59,6 +60,7 @@ func (r *Revoker) Release(ctx context.Context, serial ca.Serial, by string) (ca.
 	if err != nil {
 		return ca.Certificate{}, fmt.Errorf("releasing %s: %w", serial, err)
 	}
+	r.responder.notify(serial)
 	cert.Revocation = nil
 	return cert, nil
 }
@@ -125,6 +127,7 @@ func (r *Revoker) revoke(ctx context.Context, serial ca.Serial, reason ca.Reason
 	if err != nil {
 		return ca.Certificate{}, fmt.Errorf("revoking %s: %w", serial, err)
 	}
+	r.responder.notify(serial)
 	cert.Revocation = &what
 	return cert, nil
 }

@@ -42,6 +42,9 @@ type Config struct {
 	OCSPLifetime time.Duration
 	// OCSPSigner is the responder to begin with; the zero value for none.
 	OCSPSigner ocsp.Signer
+	// OCSPMemory bounds the answers that are signed ahead and kept, in octets of
+	// memory; 0 for 2 MiB, a negative number for none.
+	OCSPMemory int64
 	// IssueResponder issues and records a delegated responder's certificate for
 	// a fresh key, whenever the one in use nears its end.
 	IssueResponder func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error)
@@ -110,10 +113,14 @@ func New(c Config) (*Service, error) {
 	times := &atomic.Pointer[Times]{}
 	times.Store(&t)
 	p := newPublisher(c, times)
+	r, err := newResponder(c, times)
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
-		Revoker:   &Revoker{store: c.Store, issuer: c.Issuer.ID(), publisher: p, logger: c.Logger, now: c.Now},
+		Revoker:   &Revoker{store: c.Store, issuer: c.Issuer.ID(), publisher: p, responder: r, logger: c.Logger, now: c.Now},
 		Publisher: p,
-		Responder: newResponder(c, times),
+		Responder: r,
 		times:     times,
 	}, nil
 }
@@ -129,7 +136,7 @@ func (s *Service) SetTimes(t Times) error {
 	return nil
 }
 
-// Run keeps CRLs and the OCSP signer current until ctx ends. It must run once
+// Run keeps CRLs, the OCSP signer and the answers that it signs ahead current until ctx ends. It must run once
 // beside the handlers; commands that do one thing and end call
 // [Publisher.Refresh] instead.
 func (s *Service) Run(ctx context.Context) error {

@@ -9,13 +9,31 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"signet/ca"
 	"signet/revocation/ocsp"
 )
 
-// run renews the delegated signer before it ends, until ctx ends.
-func (r *Responder) run(ctx context.Context) error {
+// A signer is the delegated responder in use.
+type signer struct {
+	ocsp.Signer
+	serial ca.Serial
+	tail   []byte // how all its responses end: with its certificate
+	// checked is one more than the store's revision as of which this certificate is
+	// known not to be revoked; 0 for none.
+	checked atomic.Uint64
+}
+
+func newSigner(s ocsp.Signer) *signer {
+	serial, _ := ca.SerialOf(s.Certificate.SerialNumber) // one that is none of ours was never revoked by us
+	return &signer{Signer: s, serial: serial, tail: s.Certificate.Raw}
+}
+
+// renewals renews the delegated signer before it ends, and when it is revoked,
+// until ctx ends.
+func (r *Responder) renewals(ctx context.Context) error {
 	retry := firstTry
 	for {
 		wait := r.untilRenewal()
@@ -30,6 +48,7 @@ func (r *Responder) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-r.dismissed:
 		case <-time.After(max(wait, firstTry)):
 		}
 	}
@@ -62,13 +81,46 @@ func (r *Responder) renew(ctx context.Context) error {
 	if pub, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !pub.Equal(key.Public()) {
 		return errors.New("issuing an OCSP signer: the certificate is for another key")
 	}
-	r.signer.Store(&ocsp.Signer{Certificate: cert, Key: key})
+	r.signer.Store(newSigner(ocsp.Signer{Certificate: cert, Key: key}))
 	r.logger.Info("the OCSP signer is renewed", "serial", fmt.Sprintf("%x", cert.SerialNumber), "not_after", cert.NotAfter)
 	return nil
 }
 
+// signerFor is the signer, if its certificate is valid at now and not revoked as of
+// that revision of the store; nil for none.
+func (r *Responder) signerFor(ctx context.Context, revision uint64, now time.Time) (*signer, error) {
+	s := r.validSigner(now)
+	if s == nil || s.checked.Load() > revision {
+		return s, nil
+	}
+	cert, err := r.store.Certificate(ctx, r.issuer.ID(), s.serial)
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
+		return nil, fmt.Errorf("reading the status of the OCSP signer: %w", err)
+	case cert.Revoked():
+		r.dismiss(s)
+		return nil, nil
+	}
+	s.checked.Store(revision + 1)
+	return s, nil
+}
+
+// dismiss ends the use of a signer that was revoked, with all that it has signed.
+func (r *Responder) dismiss(s *signer) {
+	if !r.signer.CompareAndSwap(s, nil) {
+		return
+	}
+	r.logger.Warn("the OCSP signer is revoked: it signs no more, and another one will be issued", "serial", s.serial)
+	r.answers.clear()
+	select {
+	case r.dismissed <- struct{}{}:
+	default:
+	}
+}
+
 // validSigner is the signer if its certificate is valid at now.
-func (r *Responder) validSigner(now time.Time) *ocsp.Signer {
+func (r *Responder) validSigner(now time.Time) *signer {
 	s := r.signer.Load()
 	if s == nil || !now.Before(s.Certificate.NotAfter) || now.Add(clockSlack).Before(s.Certificate.NotBefore) {
 		return nil

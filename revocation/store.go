@@ -31,6 +31,12 @@ type Store interface {
 	// consistent state and may be slow: not for a request's path. Here and below,
 	// yield must not call the store.
 	Certificates(ctx context.Context, f Filter, yield func(ca.Certificate) bool) error
+	// Newest calls yield with the serial number and the end of each certificate of
+	// the issuer that was issued before that one, the last issued first, until
+	// yield returns false; the zero serial begins with the last of all. The order may
+	// be off by those that were issued at the same time. It reads one consistent
+	// state, and costs no more than what it yields.
+	Newest(ctx context.Context, issuer string, before ca.Serial, yield func(serial ca.Serial, notAfter time.Time) bool) error
 	// Revoke marks the certificate. One on hold may be revoked for good, with
 	// r's time, or held again with no effect and no event; ErrAlreadyRevoked for
 	// one revoked for good, which keeps its first reason and time. ErrNotFound

@@ -34,6 +34,18 @@ func wrap(logger *slog.Logger, listener string, h http.Handler) http.Handler {
 	})
 }
 
+// keptFirst has c.Kept answer what it can, and h the rest.
+func keptFirst(c Config, h http.Handler) http.Handler {
+	if c.Kept == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.Logger.Enabled(r.Context(), slog.LevelDebug) || !c.Kept(w, r) {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
 // recoverPanic answers 500 where the handler panicked before it answered, and
 // cuts the connection where it had begun to. The cause goes to the log alone.
 func recoverPanic(logger *slog.Logger, rec *recorder, r *http.Request) {

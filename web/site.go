@@ -35,6 +35,10 @@ type Config struct {
 	// listeners, which leaves all else to next. It stands before the muxes, since
 	// those redirect paths with "//", which OCSP by GET may have.
 	Public func(next http.Handler) http.Handler
+	// Kept answers a request from memory where it can, before anything else is done
+	// for the request: no id, no access line. It reports whether it did. It is asked
+	// first on both listeners, unless each request is to be logged. It may be nil.
+	Kept func(http.ResponseWriter, *http.Request) bool
 	// Checks are what /readyz asks.
 	Checks []Check
 	// Logger gets one line for each request; nil discards them.
@@ -74,8 +78,8 @@ func New(c Config) (*Site, error) {
 	}
 	ready := &readiness{checks: c.Checks, now: c.Now, logger: c.Logger}
 	return &Site{
-		HTTPS: wrap(c.Logger, "https", secure(c.Public(httpsMux(c, pages, ready)))),
-		HTTP:  wrap(c.Logger, "http", plain(c.Public(httpMux(pages, ready)))),
+		HTTPS: keptFirst(c, wrap(c.Logger, "https", secure(c.Public(httpsMux(c, pages, ready))))),
+		HTTP:  keptFirst(c, wrap(c.Logger, "http", plain(c.Public(httpMux(pages, ready))))),
 	}, nil
 }
 

@@ -66,7 +66,7 @@ func newAuthority(conf *Config, p parts, old *authority) (*authority, error) {
 		Organisation: conf.Organisation, URL: conf.URLs.HTTPS,
 		Root: p.issuer.Root(), Intermediate: p.issuer.Certificate(),
 		API: a.enroller.Handler(), SelfRevocation: a.revoking.SelfHandler(a.enroller.AuthenticateSelf),
-		Public: a.revoking.Handler, Checks: a.checks(p), Logger: p.logger,
+		Public: a.revoking.Handler, Kept: a.revoking.Responder.ServeKept, Checks: a.checks(p), Logger: p.logger,
 	})
 	return a, err
 }
@@ -98,7 +98,7 @@ func (a *authority) setRevoking(p parts, old *authority) (err error) {
 	a.revoking, err = revocation.New(revocation.Config{
 		Store: p.store, Issuer: p.issuer, CRLDir: a.conf.DataDir, RootCRL: a.conf.path(a.conf.Root.CRL),
 		CRLLifetime: t.CRLLifetime, CRLOverlap: t.CRLOverlap, OCSPLifetime: t.OCSPLifetime,
-		OCSPSigner: p.ocsp, IssueResponder: p.responderIssuer(a.signerLifetime), Logger: p.logger,
+		OCSPMemory: a.conf.OCSP.memory(), OCSPSigner: p.ocsp, IssueResponder: p.responderIssuer(a.signerLifetime), Logger: p.logger,
 	})
 	return err
 }
@@ -106,6 +106,7 @@ func (a *authority) setRevoking(p parts, old *authority) (err error) {
 // enforce has what was old's go by the new configuration.
 func (a *authority) enforce() error {
 	a.signerLifetime.Store(int64(a.conf.OCSP.SignerLifetime))
+	a.revoking.Responder.SetMemory(a.conf.OCSP.memory())
 	return errors.Join(a.revoking.SetTimes(a.conf.times()), a.enroller.SetPolicy(a.conf.profiles, a.conf.pivRoots()))
 }
 

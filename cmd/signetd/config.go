@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,11 +49,8 @@ type Config struct {
 		Lifetime duration `toml:"lifetime"`
 		Overlap  duration `toml:"overlap"`
 	} `toml:"crl"`
-	OCSP struct {
-		Lifetime       duration `toml:"lifetime"`
-		SignerLifetime duration `toml:"signer_lifetime"`
-	} `toml:"ocsp"`
-	Log struct {
+	OCSP OCSPConfig `toml:"ocsp"`
+	Log  struct {
 		Format string `toml:"format"`
 		Level  string `toml:"level"`
 	} `toml:"log"`
@@ -72,6 +70,21 @@ type ProfileConfig struct {
 	Key enroll.PlanConfig `toml:"key"`
 }
 
+// An OCSPConfig is [ocsp].
+type OCSPConfig struct {
+	Lifetime       duration `toml:"lifetime"`
+	SignerLifetime duration `toml:"signer_lifetime"`
+	Memory         size     `toml:"memory"`
+}
+
+// memory is as [revocation.Config.OCSPMemory] has it: 0 there is the default.
+func (c OCSPConfig) memory() int64 {
+	if c.Memory == 0 {
+		return -1
+	}
+	return int64(c.Memory)
+}
+
 // defaultConfig is what holds where the file says nothing.
 func defaultConfig() *Config {
 	c := &Config{Organisation: "Signet", Store: "signet.db"}
@@ -80,7 +93,7 @@ func defaultConfig() *Config {
 	c.Root.Certificate, c.Root.CRL = "root.crt", "root.crl"
 	c.Intermediate.Certificate, c.Intermediate.Key = "intermediate.crt", "intermediate.key"
 	c.CRL.Lifetime, c.CRL.Overlap = duration(72*time.Hour), duration(48*time.Hour)
-	c.OCSP.Lifetime, c.OCSP.SignerLifetime = duration(time.Hour), duration(7*day)
+	c.OCSP = OCSPConfig{Lifetime: duration(time.Hour), SignerLifetime: duration(7 * day), Memory: 2 << 20}
 	c.Log.Format, c.Log.Level = "text", "info"
 	return c
 }
@@ -157,4 +170,40 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is no duration: \"365d\" or \"12h\"", s)
 	}
 	return d, nil
+}
+
+// A size is a number of octets: "512KiB", "64MiB", "2GiB", "0".
+type size int64
+
+var sizeUnits = []struct {
+	name   string
+	octets int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}
+
+// UnmarshalText reads what the type's comment says.
+func (s *size) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*s = 0
+		return nil
+	}
+	for _, u := range sizeUnits {
+		digits, ok := strings.CutSuffix(string(text), u.name)
+		if !ok {
+			continue
+		}
+		if n, err := strconv.ParseInt(digits, 10, 32); err == nil && n > 0 {
+			*s = size(n * u.octets)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no size: \"512KiB\", \"64MiB\", \"2GiB\" or \"0\"", text)
+}
+
+func (s size) String() string {
+	for _, u := range slices.Backward(sizeUnits) {
+		if s != 0 && int64(s)%u.octets == 0 {
+			return strconv.FormatInt(int64(s)/u.octets, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
 }

@@ -53,7 +53,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		ids = append(ids, id)
 	}
-	for _, nonce := range [][]byte{nil, {1}, make([]byte, 32), make([]byte, 33)} {
+	for _, nonce := range [][]byte{nil, {1}, make([]byte, 128), make([]byte, 129)} {
 		der, err := (&Request{CertIDs: ids, Nonce: nonce}).Marshal()
 		if err != nil {
 			f.Fatal(err)

@@ -75,19 +75,45 @@ func NewCertID(issuer *x509.Certificate, serial *big.Int, hash crypto.Hash) (Cer
 		return CertID{}, fmt.Errorf("no CertID is made with %v", hash)
 	}
 	id.IssuerNameHash, id.IssuerKeyHash = issuerHashes(issuer, hash)
+	var err error
+	id.Raw, err = id.encode(oid, true)
+	return id, err
+}
+
+// CertIDForms are the ways in which clients name the certificate of issuer with
+// that serial number: by each hash, with NULL for its parameters and without any
+// (both stand in the field; RFC 5754, Section 2 wants the latter taken). The first
+// is by SHA-1 with NULL, which nearly all send.
+func CertIDForms(issuer *x509.Certificate, serial *big.Int) ([]CertID, error) {
+	var forms []CertID
+	for _, h := range hashes {
+		for _, null := range []bool{true, false} {
+			id := CertID{Hash: h.hash, Serial: serial}
+			id.IssuerNameHash, id.IssuerKeyHash = issuerHashes(issuer, h.hash)
+			var err error
+			if id.Raw, err = id.encode(h.oid, null); err != nil {
+				return nil, err
+			}
+			forms = append(forms, id)
+		}
+	}
+	return forms, nil
+}
+
+func (id CertID) encode(oid encoding_asn1.ObjectIdentifier, null bool) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(asn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1ObjectIdentifier(oid)
-			b.AddASN1NULL()
+			if null {
+				b.AddASN1NULL()
+			}
 		})
 		b.AddASN1OctetString(id.IssuerNameHash)
 		b.AddASN1OctetString(id.IssuerKeyHash)
-		b.AddASN1BigInt(serial)
+		b.AddASN1BigInt(id.Serial)
 	})
-	raw, err := b.Bytes()
-	id.Raw = raw
-	return id, err
+	return b.Bytes()
 }
 
 // IssuedBy reports whether the CertID names a certificate of issuer.

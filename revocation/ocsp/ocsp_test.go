@@ -95,14 +95,14 @@ func TestRequestBounds(t *testing.T) {
 		request ocsp.Request
 		good    bool
 	}{
-		"one":                {ocsp.Request{CertIDs: ids(1)}, true},
-		"none":               {ocsp.Request{}, false},
-		"many":               {ocsp.Request{CertIDs: ids(ocsp.MaxCertIDs)}, true},
-		"too many":           {ocsp.Request{CertIDs: ids(ocsp.MaxCertIDs + 1)}, false},
-		"nonce of one octet": {ocsp.Request{CertIDs: ids(2), Nonce: make([]byte, 1)}, true},
-		"nonce of 32 octets": {ocsp.Request{CertIDs: ids(2), Nonce: make([]byte, 32)}, true},
-		"nonce of 33 octets": {ocsp.Request{CertIDs: ids(2), Nonce: make([]byte, 33)}, false},
-		"nonce of no octets": {ocsp.Request{CertIDs: ids(1), Nonce: []byte{}}, false},
+		"one":                 {ocsp.Request{CertIDs: ids(1)}, true},
+		"none":                {ocsp.Request{}, false},
+		"many":                {ocsp.Request{CertIDs: ids(ocsp.MaxCertIDs)}, true},
+		"too many":            {ocsp.Request{CertIDs: ids(ocsp.MaxCertIDs + 1)}, false},
+		"nonce of one octet":  {ocsp.Request{CertIDs: ids(2), Nonce: make([]byte, 1)}, true},
+		"nonce of 32 octets":  {ocsp.Request{CertIDs: ids(2), Nonce: make([]byte, 32)}, true},
+		"nonce of 129 octets": {ocsp.Request{CertIDs: ids(2), Nonce: make([]byte, 129)}, false},
+		"nonce of no octets":  {ocsp.Request{CertIDs: ids(1), Nonce: []byte{}}, false},
 		"many, and 20,000 long": {ocsp.Request{CertIDs: []ocsp.CertID{
 			certID(t, h.Intermediate, new(big.Int).Lsh(big.NewInt(1), 160_000), crypto.SHA1)}}, false},
 	} {

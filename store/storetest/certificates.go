@@ -168,3 +168,46 @@ func testCertificatesOfOneState(t *testing.T, f *fixture) {
 	}
 	equal(t, len(f.list(t, revocation.Filter{})), 11)
 }
+
+// testNewest asks for the last ones issued, of an issuer whose ID is between others'.
+func testNewest(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	var want []ca.Certificate
+	for i := range 10 {
+		e := f.enrollment("alice")
+		// As [ca.SerialSource] makes them: the first octet is random, the rest counts up.
+		e.Certificate.Serial = ca.Serial{0: byte(1 + 37*i%100), 1: 7, 19: byte(i)}
+		if i%3 == 0 {
+			e.Certificate.Issuer = issuerB
+			f.enrolled(t, e)
+			continue
+		}
+		e.Certificate.NotAfter = f.now.Add(time.Duration(i) * time.Hour)
+		want = append(want, f.enrolled(t, e))
+	}
+	slices.Reverse(want)
+	issuer := want[0].Issuer
+	must(t, f.Revoke(f.ctx, issuer, want[1].Serial, ca.Revocation{At: f.now, Reason: ca.Superseded}, f.event("certificate.revoke", "")))
+	newest := func(issuer string, before ca.Serial, n int) (got []ca.Serial) {
+		must(t, f.Newest(f.ctx, issuer, before, func(serial ca.Serial, notAfter time.Time) bool {
+			i := slices.IndexFunc(want, func(c ca.Certificate) bool { return c.Serial == serial })
+			if i < 0 && issuer != issuerB || i >= 0 && !want[i].NotAfter.Equal(notAfter) {
+				t.Errorf("%s ends at %v", serial, notAfter)
+			}
+			got = append(got, serial)
+			return len(got) < n
+		}))
+		return got
+	}
+	var serials []ca.Serial
+	for _, c := range want {
+		serials = append(serials, c.Serial)
+	}
+	equal(t, newest(issuer, ca.Serial{}, 100), serials)
+	equal(t, newest(issuer, ca.Serial{}, 2), serials[:2])
+	equal(t, newest(issuer, serials[1], 100), serials[2:])
+	equal(t, len(newest(issuer, serials[5], 100)), 0)
+	equal(t, len(newest(issuerB, ca.Serial{}, 100)), 4)
+	equal(t, len(newest("0", ca.Serial{}, 100)), 0)
+	equal(t, len(newest("zz", ca.Serial{}, 100)), 0)
+}

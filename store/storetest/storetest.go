@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"RecordCertificate", testRecordCertificate},
 		{"Certificates", testCertificates},
 		{"CertificatesOfOneState", testCertificatesOfOneState},
+		{"Newest", testNewest},
 		{"Revoke", testRevoke},
 		{"RevokeAtOnce", testRevokeAtOnce},
 		{"Hold", testHold},

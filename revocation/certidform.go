@@ -1,0 +1,127 @@
+package revocation
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+
+	"signet/ca"
+	"signet/revocation/ocsp"
+)
+
+// An answerKey says what is asked about: one of the issuer's certificates, and
+// how the CertID spells it, since an answer repeats it to the octet.
+type answerKey struct {
+	form   uint8
+	serial ca.Serial
+}
+
+// aheadForm is the form of answers that are signed before anyone asks: SHA-1
+// with NULL. RFC 5019, Section 2.1.1 demands SHA-1, and nearly all clients follow.
+const aheadForm = 0
+
+// certIDForms recognizes the requests that nearly all clients send, about one
+// certificate and with nothing else in them, as they come. All serial numbers of
+// ours have as many octets, so such a request is one of few beginnings and a
+// serial number: there is nothing to parse, and each certificate has no more
+// spellings than there are forms.
+type certIDForms struct {
+	forms []certIDForm
+}
+
+type certIDForm struct {
+	request []byte // an OCSPRequest up to the serial number's octets
+	id      []byte // a CertID up to there
+}
+
+func newCertIDForms(issuer *x509.Certificate) (*certIDForms, error) {
+	var any ca.Serial
+	any[0] = 1
+	ids, err := ocsp.CertIDForms(issuer, any.Big())
+	if err != nil {
+		return nil, fmt.Errorf("naming certificates for OCSP: %w", err)
+	}
+	f := new(certIDForms)
+	for _, id := range ids {
+		request, err := (&ocsp.Request{CertIDs: []ocsp.CertID{id}}).Marshal()
+		if err != nil {
+			return nil, fmt.Errorf("naming certificates for OCSP: %w", err)
+		}
+		f.forms = append(f.forms, certIDForm{
+			request: request[:len(request)-len(any)],
+			id:      id.Raw[:len(id.Raw)-len(any)],
+		})
+	}
+	return f, nil
+}
+
+// ofRequest is the key of a request's DER; false for any other than those.
+func (f *certIDForms) ofRequest(der []byte) (key answerKey, ok bool) {
+	for i, form := range f.forms {
+		if len(der) == len(form.request)+len(key.serial) && bytes.HasPrefix(der, form.request) {
+			return answerKey{uint8(i), ca.Serial(der[len(form.request):])}, true
+		}
+	}
+	return key, false
+}
+
+// ofCertID is the key of what a parsed request asks about.
+func (f *certIDForms) ofCertID(id ocsp.CertID) (key answerKey, ok bool) {
+	for i, form := range f.forms {
+		if len(id.Raw) == len(form.id)+len(key.serial) && bytes.HasPrefix(id.Raw, form.id) {
+			return answerKey{uint8(i), ca.Serial(id.Raw[len(form.id):])}, true
+		}
+	}
+	return key, false
+}
+
+// certID is the CertID that key stands for.
+func (f *certIDForms) certID(key answerKey) ocsp.CertID {
+	form := f.forms[key.form]
+	raw := make([]byte, 0, len(form.id)+len(key.serial))
+	return ocsp.CertID{Serial: key.serial.Big(), Raw: append(append(raw, form.id...), key.serial[:]...)}
+}
+
+// maxShortRequest is longer than any request that ofRequest knows, in octets.
+const maxShortRequest = 256
+
+// ofBase64 is ofRequest for a request in base64, either alphabet, with padding or
+// without: what is in a path that was unescaped once. Rarer spellings are left to
+// decodeGET.
+func (f *certIDForms) ofBase64(text string) (answerKey, bool) {
+	var der [maxShortRequest]byte
+	n, bits, have := 0, uint32(0), 0
+	for i := range len(text) {
+		v := sextet(text[i])
+		if v > 63 || n == len(der) {
+			if text[i] == '=' && len(text)-i <= 2 {
+				break
+			}
+			return answerKey{}, false
+		}
+		bits, have = bits<<6|uint32(v), have+6
+		if have >= 8 {
+			have -= 8
+			der[n] = byte(bits >> have)
+			n++
+		}
+	}
+	return f.ofRequest(der[:n])
+}
+
+// sextet is what a character stands for (RFC 4648, Sections 4 and 5); 255 for none.
+func sextet(c byte) byte {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c - 'A'
+	case 'a' <= c && c <= 'z':
+		return c - 'a' + 26
+	case '0' <= c && c <= '9':
+		return c - '0' + 52
+	case c == '+' || c == '-':
+		return 62
+	case c == '/' || c == '_':
+		return 63
+	}
+	return 255
+}
