@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -84,6 +85,23 @@ func altNameString(tag casn1.Tag, value cryptobyte.String) string {
 		return "ip:" + net.IP(value).String()
 	}
 	return fmt.Sprintf("[%d]:%x", tag&0x1f, []byte(value))
+}
+
+// UPN is the Windows user principal name among a certificate's alternative
+// names; "" where there is none.
+func UPN(cert *x509.Certificate) string {
+	for _, ext := range cert.Extensions {
+		if !ext.Id.Equal(oidSAN) {
+			continue
+		}
+		names, _ := parseAltNames(ext.Value) // up to what is malformed
+		for _, n := range names {
+			if upn, ok := strings.CutPrefix(n, "upn:"); ok {
+				return upn
+			}
+		}
+	}
+	return ""
 }
 
 // readUPN reads OtherName { type-id UPN, value [0] EXPLICIT UTF8String }.
