@@ -143,3 +143,7 @@ type failure struct {
 	revocation *Revocation
 	err        error
 }
+
+func fail(r Reason, format string, args ...any) *failure {
+	return &failure{reason: r, err: fmt.Errorf(format, args...)}
+}

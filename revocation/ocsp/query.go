@@ -35,13 +35,23 @@ type Query struct {
 // NewQuery makes a question about cert, which issuer signed, with a fresh nonce
 // of 32 octets (RFC 9654, Section 2.1).
 func NewQuery(cert, issuer *x509.Certificate) (*Query, error) {
+	q, err := NewPlainQuery(cert, issuer)
+	if err != nil {
+		return nil, err
+	}
+	q.nonce = make([]byte, 32)
+	_, err = rand.Read(q.nonce)
+	return q, err
+}
+
+// NewPlainQuery makes a question without a nonce, which a responder can answer
+// with what it has signed before (RFC 5019, Section 2.1.1).
+func NewPlainQuery(cert, issuer *x509.Certificate) (*Query, error) {
 	id, err := NewCertID(issuer, cert.SerialNumber, crypto.SHA256)
 	if err != nil {
 		return nil, err
 	}
-	q := &Query{id: id, issuer: issuer, nonce: make([]byte, 32)}
-	_, err = rand.Read(q.nonce)
-	return q, err
+	return &Query{id: id, issuer: issuer}, nil
 }
 
 // Request is the DER of the OCSPRequest.
