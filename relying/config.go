@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -201,16 +202,18 @@ func checkURL(text string) error {
 	return nil
 }
 
+// newHTTP has no timeout of its own: a long CRL takes its time, and each
+// question its context.
 func newHTTP() *http.Client {
-	return &http.Client{
-		Timeout: time.Minute,
-		CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if len(via) > 3 || req.URL.Host != via[0].URL.Host {
-				return fmt.Errorf("redirected to %s", req.URL.Redacted())
-			}
-			return nil
-		},
-	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	t.DisableCompression = true // CRLs are random numbers
+	return &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		if len(via) > 3 || req.URL.Hostname() != via[0].URL.Hostname() {
+			return fmt.Errorf("redirected to %.200s", req.URL.Redacted())
+		}
+		return nil
+	}}
 }
 
 // distinct drops certificates of one CA with one key that appear twice: in a
