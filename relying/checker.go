@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"signet/ca"
+	"signet/internal/dn"
 	"signet/revocation/agent"
 )
 
@@ -218,7 +219,7 @@ func (c *Checker) judgeChain(ctx context.Context, chain []*x509.Certificate, now
 }
 
 func revoked(r *Revocation) *failure {
-	f := fail(Revoked, "the certificate of %q was revoked at %s: %s", r.Certificate.Subject, r.At.UTC().Format(time.RFC3339), r.Reason)
+	f := fail(Revoked, "the certificate of %q was revoked at %s: %s", dn.String(r.Certificate.RawSubject), r.At.UTC().Format(time.RFC3339), r.Reason)
 	if r.Reason == ca.CertificateHold {
 		f.reason = OnHold
 	}
@@ -255,5 +256,5 @@ func (c *Checker) byCRL(cert, issuer *x509.Certificate, now time.Time) (*Revocat
 			return l.check(cert, now)
 		}
 	}
-	return nil, fail(NoCRL, "no CRL of %q is fetched", issuer.Subject)
+	return nil, fail(NoCRL, "no CRL of %q is fetched", dn.String(issuer.RawSubject))
 }

@@ -18,9 +18,11 @@ var (
 	errOlder    = errors.New("it is older than what is in force")
 	errConflict = errors.New("it has the number of the one in force and says something else")
 	errNotDelta = errors.New("it is no delta of the complete CRL")
+	// errUnreachable is for a server that is silent, and costs a timeout each time.
+	errUnreachable = errors.New("its server can't be reached")
 )
 
-// deltaRest is how long a delta is left alone that could not be fetched.
+// deltaRest is how long deltas are left alone whose server can't be reached.
 const deltaRest = 10 * time.Minute
 
 // deltaTimeout bounds the fetching of one, which is small.
@@ -40,10 +42,10 @@ func (f *feed) fetchDeltas(ctx context.Context) bool {
 	}
 	for _, l := range f.levels {
 		if err := f.fetchDelta(ctx, l, now); err != nil {
-			if !errors.Is(err, errNoBase) { // which is as it should be, once in a while
+			if errors.Is(err, errUnreachable) {
 				f.deltasAt = now.Add(deltaRest)
 			}
-			f.Logger.Info("the complete CRL is fetched: its delta is of no use", "issuer", l.ca.Subject.String(), "error", err)
+			f.Logger.Info("the complete CRL is fetched: its delta is of no use", "issuer", l.name(), "error", err)
 			return false
 		}
 	}
@@ -66,7 +68,7 @@ func (f *feed) fetchDelta(ctx context.Context, l *level, now time.Time) error {
 		return nil // the complete list says all of it
 	}
 	if l.setDelta(s.complete, delta) {
-		f.Logger.Info("a delta CRL is in force", "issuer", l.ca.Subject.String(), "number", delta.Number.String(),
+		f.Logger.Info("a delta CRL is in force", "issuer", l.name(), "number", delta.Number.String(),
 			"base", delta.Base.String(), "entries", delta.Entries, "until", delta.NextUpdate.UTC().Format(time.RFC3339))
 		f.copies.saveDelta(l, delta)
 	}
@@ -117,7 +119,7 @@ func (f *feed) get(ctx context.Context, url string, known bool) (*crl.List, erro
 	}
 	resp, err := f.HTTP.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {

@@ -52,7 +52,7 @@ func (f *feed) fetch(ctx context.Context) error {
 	f.set = next
 	for i, l := range f.levels {
 		if list := next.Lists[i]; l.setComplete(list) {
-			f.Logger.Info("a CRL is in force", "issuer", l.ca.Subject.String(), "number", list.Number.String(),
+			f.Logger.Info("a CRL is in force", "issuer", l.name(), "number", list.Number.String(),
 				"entries", list.Entries, "until", list.NextUpdate.UTC().Format(time.RFC3339))
 			f.copies.saveComplete(l, list)
 		}

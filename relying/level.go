@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"signet/ca"
+	"signet/internal/dn"
 	"signet/revocation/crl"
 )
 
@@ -18,6 +19,9 @@ type level struct {
 	mu  sync.Mutex // held while lists is replaced
 	now atomic.Pointer[lists]
 }
+
+// name is the CA's, for people.
+func (l *level) name() string { return dn.String(l.ca.RawSubject) }
 
 // lists are a complete CRL and perhaps a delta on top of it. They never change:
 // whoever checks has one state or the next, and waits for nobody.
@@ -90,13 +94,13 @@ func (l *level) setDelta(complete, delta *crl.List) bool {
 func (l *level) check(cert *x509.Certificate, now time.Time) (*Revocation, *failure) {
 	s := l.now.Load()
 	if s == nil {
-		return nil, fail(NoCRL, "there is no CRL of %q yet", l.ca.Subject)
+		return nil, fail(NoCRL, "there is no CRL of %q yet", l.name())
 	}
 	if r, revoked := s.find(cert.SerialNumber); revoked {
 		return &Revocation{At: r.At, Reason: r.Reason, Certificate: cert}, nil
 	}
 	if until := s.until(); !until.After(now) {
-		return nil, fail(CRLExpired, "the CRL of %q ran out at %s", l.ca.Subject, until.UTC().Format(time.RFC3339))
+		return nil, fail(CRLExpired, "the CRL of %q ran out at %s", l.name(), until.UTC().Format(time.RFC3339))
 	}
 	return nil, nil
 }

@@ -20,7 +20,7 @@ type Level struct {
 func (c *Checker) Levels() []Level {
 	var out []Level
 	for _, l := range c.levels {
-		level := Level{Issuer: l.ca.Subject.String()}
+		level := Level{Issuer: l.name()}
 		if s := l.now.Load(); s != nil {
 			level.Number, level.ThisUpdate, level.NextUpdate = s.number().String(), s.complete.ThisUpdate, s.until()
 			level.Entries = s.complete.Entries
@@ -41,9 +41,9 @@ func (c *Checker) Health() error {
 	for _, l := range c.levels {
 		switch s := l.now.Load(); {
 		case s == nil:
-			return fmt.Errorf("there is no CRL of %q yet", l.ca.Subject)
+			return fmt.Errorf("there is no CRL of %q yet", l.name())
 		case !s.until().After(now):
-			return fmt.Errorf("the CRL of %q ran out at %s", l.ca.Subject, s.until().UTC().Format(time.RFC3339))
+			return fmt.Errorf("the CRL of %q ran out at %s", l.name(), s.until().UTC().Format(time.RFC3339))
 		}
 	}
 	return nil

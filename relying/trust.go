@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"signet/internal/dn"
 )
 
 // A trust is the CAs that are trusted, of all authorities together. What a
@@ -129,9 +131,9 @@ func outOfDate(chain []*x509.Certificate, now time.Time) *failure {
 	for _, c := range chain {
 		switch {
 		case now.Before(c.NotBefore):
-			return &failure{reason: NotYetValid, err: fmt.Errorf("the certificate of %q holds from %s", c.Subject, c.NotBefore.UTC().Format(time.RFC3339))}
+			return &failure{reason: NotYetValid, err: fmt.Errorf("the certificate of %q holds from %s", dn.String(c.RawSubject), c.NotBefore.UTC().Format(time.RFC3339))}
 		case now.After(c.NotAfter):
-			return &failure{reason: Expired, err: fmt.Errorf("the certificate of %q held until %s", c.Subject, c.NotAfter.UTC().Format(time.RFC3339))}
+			return &failure{reason: Expired, err: fmt.Errorf("the certificate of %q held until %s", dn.String(c.RawSubject), c.NotAfter.UTC().Format(time.RFC3339))}
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 var floors = map[string]int{
 	"signet/ca": 1, "signet/piv": 1,
 	"signet/enroll": 2, "signet/revocation": 2,
-	"signet/web": 3, "signet/store": 3,
+	"signet/web": 3, "signet/store": 3, "signet/relying": 3,
 	"signet/cmd": 4,
 }
 
