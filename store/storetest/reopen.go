@@ -6,6 +6,7 @@ import (
 	"signet/ca"
 	"signet/enroll"
 	"signet/internal/audit"
+	"signet/revocation"
 	"signet/store"
 )
 
@@ -27,7 +28,9 @@ func RunReopen(t *testing.T, open func(t *testing.T) (s store.Store, reopen func
 	must(t, err)
 	secret, err := f.Secret(f.ctx, "nonces")
 	must(t, err)
-	entries, events := f.revoked(t, issuerA), f.events(t)
+	partition, err := f.AddPartition(f.ctx, issuerA, "http://ca.example/crl/a/1.crl")
+	must(t, err)
+	entries, events, revision := f.complete(t, issuerA), f.events(t), f.revision(t, issuerA)
 
 	f.Store = reopen()
 	gotAccount, err := f.Account(f.ctx, "alice")
@@ -47,7 +50,12 @@ func RunReopen(t *testing.T, open func(t *testing.T) (s store.Store, reopen func
 	again.Code, again.Nonce = nil, e.Nonce
 	_, _, err = f.RecordEnrollment(f.ctx, again)
 	fails(t, err, enroll.ErrNonceSpent)
-	equal(t, f.revoked(t, issuerA), entries)
+	equal(t, f.complete(t, issuerA), entries)
+	equal(t, f.revision(t, issuerA), revision)
+	equal(t, len(f.changed(t, issuerA, 0)), 1)
+	partitions, err := f.Partitions(f.ctx, issuerA)
+	must(t, err)
+	equal(t, partitions, []revocation.Partition{partition})
 	equal(t, f.events(t), events)
 	gotSecret, err := f.Secret(f.ctx, "nonces")
 	must(t, err)
