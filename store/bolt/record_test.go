@@ -11,6 +11,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/revocation/crl"
 )
 
 // A damaged record is an error, not a panic and not a half-empty certificate.
@@ -81,6 +82,12 @@ func FuzzRecords(f *testing.F) {
 	}
 	f.Add(record)
 	f.Add(code)
+	partitioned, err := certRecord(&ca.Certificate{DER: []byte{1}, Partition: 7})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(partitioned)
+	f.Add(revState{revision: 1, swept: []byte{1}}.record())
 	f.Fuzz(func(t *testing.T, record []byte) {
 		if c, err := readCert(certKey("x", ca.Serial{}), record); err == nil {
 			if again, err := certRecord(&c); err != nil || len(again) != len(record) {
@@ -90,5 +97,49 @@ func FuzzRecords(f *testing.F) {
 		_, _ = readCode([32]byte{}, record)
 		_, _ = readAccount(record)
 		_, _ = parseRevoked(record)
+		_, _ = parseSize(record)
+		_, _ = parsePartition(record)
+		_, _, _ = parseChangeKey(record)
 	})
+}
+
+// Whatever a block holds, a change of it fails or leaves whole entries, as many as it says.
+func FuzzBlocks(f *testing.F) {
+	serial := ca.Serial{5}
+	entry, err := crl.AppendEntry(nil, crl.Entry{Serial: serial, At: time.Unix(1_900_000_000, 0), Reason: ca.KeyCompromise})
+	if err != nil {
+		f.Fatal(err)
+	}
+	other, err := crl.AppendEntry(nil, crl.Entry{Serial: ca.Serial{7}, At: time.Unix(1_900_000_000, 0)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(nil))
+	f.Add(entry)
+	f.Add(append(slices.Clone(entry), other...))
+	f.Add(entry[:20])
+	f.Fuzz(func(t *testing.T, block []byte) {
+		before, _, err := count(block)
+		merged, grown, mergeErr := mergeBlock(block, []change{{serial, entry}})
+		if err != nil || mergeErr != nil {
+			return
+		}
+		after, _, err := count(merged)
+		if err != nil || int64(after-before) != grown.entries || int64(len(merged)-len(block)) != grown.octets {
+			t.Errorf("%d entries became %d, and it says %+v (%v)", before, after, grown, err)
+		}
+		if at := cut(merged, len(merged)/2); at < 0 || at > len(merged) {
+			t.Errorf("cut at %d of %d", at, len(merged))
+		}
+	})
+}
+
+func count(entries []byte) (n int, last ca.Serial, err error) {
+	for len(entries) > 0 && err == nil {
+		var entry []byte
+		last, entry, err = firstEntry(entries)
+		entries = entries[len(entry):]
+		n++
+	}
+	return n, last, err
 }
