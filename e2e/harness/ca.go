@@ -42,10 +42,6 @@ type CA struct {
 // New makes a CA in dir with the programs in bin. lines are put in place of
 // lines of its configuration that start alike: "#roots =" gives "roots = …".
 func New(ctx context.Context, bin, dir string, replace map[string]string) (*CA, error) {
-	cards, err := softcard.NewRoot()
-	if err != nil {
-		return nil, err
-	}
 	https, err := FreePort()
 	if err != nil {
 		return nil, err
@@ -55,9 +51,15 @@ func New(ctx context.Context, bin, dir string, replace map[string]string) (*CA, 
 		return nil, err
 	}
 	c := &CA{
-		Bin: bin, Dir: filepath.Join(dir, "ca"), Cards: cards,
+		Bin: bin, Dir: filepath.Join(dir, "ca"),
 		HTTPS: fmt.Sprintf("https://127.0.0.1:%d", https), HTTP: fmt.Sprintf("http://127.0.0.1:%d", http),
 		passphrase: filepath.Join(dir, "passphrase"),
+	}
+	if err := os.Mkdir(c.cards(), 0o700); err != nil {
+		return nil, err
+	}
+	if c.Cards, err = softcard.LoadRoot(c.cards()); err != nil {
+		return nil, err
 	}
 	if err := os.WriteFile(c.passphrase, []byte("only for a test\n"), 0o600); err != nil {
 		return nil, err
@@ -72,6 +74,9 @@ func New(ctx context.Context, bin, dir string, replace map[string]string) (*CA, 
 	}
 	return c, c.readRoot()
 }
+
+// cards is the folder with the root of the software cards.
+func (c *CA) cards() string { return filepath.Join(filepath.Dir(c.Dir), "cards") }
 
 // configure trusts the software cards, and makes the replacements.
 func (c *CA) configure(replace map[string]string) error {
