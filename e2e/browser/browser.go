@@ -59,7 +59,6 @@ type Browser struct {
 	config  Config
 	display *display
 	process *process
-	shots   int
 }
 
 // Start opens the page in a new browser. Stop ends it.
@@ -98,7 +97,7 @@ func without(env []string, names ...string) (kept []string) {
 	return kept
 }
 
-// Stop ends the browser and its display.
+// Stop ends the browser and its display; more than once does no harm.
 func (b *Browser) Stop() {
 	b.process.stop()
 	b.display.server.stop()
@@ -150,9 +149,9 @@ func (b *Browser) ChooseCertificate(ctx context.Context) error {
 
 // Reload asks for the page again.
 func (b *Browser) Reload(ctx context.Context) error {
-	w, ok := b.main(ctx)
-	if !ok {
-		return b.failed(ctx, errors.New("the browser has no window"))
+	w, err := b.await(ctx, "its window", b.main)
+	if err != nil {
+		return err
 	}
 	return b.display.press(ctx, w, "F5")
 }
@@ -204,14 +203,13 @@ func (b *Browser) await(ctx context.Context, what string, is func(context.Contex
 	}
 }
 
-// Shot keeps what is on the screen as a numbered picture.
+// Shot keeps what is on the screen as a picture, by that name.
 func (b *Browser) Shot(ctx context.Context, name string) error {
-	b.shots++
 	return b.display.screenshot(ctx, b.shot(name))
 }
 
 func (b *Browser) shot(name string) string {
-	return filepath.Join(b.config.Shots, fmt.Sprintf("%s-%d-%s.png", b.kind.program, b.shots, name))
+	return filepath.Join(b.config.Shots, fmt.Sprintf("%s-%s.png", b.kind.program, name))
 }
 
 // failed adds to an error what the screen showed.

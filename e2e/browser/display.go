@@ -120,10 +120,28 @@ func (d *display) do(ctx context.Context, args ...string) error {
 	return err
 }
 
-// screenshot keeps what is on the screen.
+// screenshot keeps what is on the screen, once it stands still: dialogs come and
+// go slowly.
 func (d *display) screenshot(ctx context.Context, path string) error {
-	_, err := d.run(ctx, "import", "-window", "root", path)
+	before, err := d.glance(ctx)
+	for until := time.Now().Add(3 * time.Second); err == nil && time.Now().Before(until); {
+		time.Sleep(150 * time.Millisecond)
+		now, again := d.glance(ctx)
+		if bytes.Equal(before, now) {
+			break
+		}
+		before, err = now, again
+	}
+	if err != nil {
+		return err
+	}
+	_, err = d.run(ctx, "import", "-window", "root", path)
 	return err
+}
+
+// glance is the screen without its details, such as a cursor that blinks.
+func (d *display) glance(ctx context.Context) ([]byte, error) {
+	return d.run(ctx, "import", "-window", "root", "-resize", "32x24!", "-depth", "5", "gray:-")
 }
 
 // brightness is that of an empty part of the page, from 0 to 255. Both browsers

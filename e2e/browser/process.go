@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -20,6 +21,7 @@ type process struct {
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{} // closed when it has ended
+	once sync.Once     // to stop: its number may be another's afterwards
 }
 
 // start runs a program whose output goes to the file log.
@@ -44,15 +46,16 @@ func (p *process) stop() {
 	if p == nil {
 		return
 	}
-	group := -p.cmd.Process.Pid
-	_ = syscall.Kill(group, syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(10 * time.Second):
-	}
-	// Helpers that outlived their browser, if any.
-	_ = syscall.Kill(group, syscall.SIGKILL)
-	<-p.done
+	p.once.Do(func() {
+		group := -p.cmd.Process.Pid
+		_ = syscall.Kill(group, syscall.SIGTERM)
+		select {
+		case <-p.done:
+		case <-time.After(10 * time.Second):
+		}
+		_ = syscall.Kill(group, syscall.SIGKILL) // helpers that outlived it, if any
+		<-p.done
+	})
 }
 
 // ended says that a process is gone that should be there, and its last words.

@@ -2,7 +2,9 @@ package harness
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,8 +21,8 @@ import (
 type Card struct {
 	// Env lets a program find the card.
 	Env []string
-	// PIN is the card's, once it is enrolled.
-	PIN string
+	// PIN is the card's, and Serial its certificate's, once it is enrolled.
+	PIN, Serial string
 
 	dir     string
 	process *exec.Cmd
@@ -72,7 +74,7 @@ func (c *CA) EnrollCard(ctx context.Context, k *Card, account string) error {
 	}
 	k.PIN = "482915"
 	secrets := map[string]string{"code": made.Code, "pin": k.PIN, "puk": "73920461"}
-	args := []string{"enroll", "--ca", c.HTTPS, "--fingerprint", enroll.Fingerprint(c.Root)}
+	args := []string{"enroll", "--ca", c.HTTPS, "--fingerprint", enroll.Fingerprint(c.Root), "--json"}
 	for name, secret := range secrets {
 		path := filepath.Join(k.dir, name)
 		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
@@ -82,10 +84,13 @@ func (c *CA) EnrollCard(ctx context.Context, k *Card, account string) error {
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(c.Bin, "signet"), args...)
 	cmd.Env = append(append(os.Environ(), HomeEnv(k.dir)...), k.Env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("signet enroll: %w\n%s", err, out)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("signet enroll: %w\n%s%s", err, out, stderr.Bytes())
 	}
-	return nil
+	return json.Unmarshal(out, &struct{ Serial *string }{&k.Serial})
 }
 
 // HomeEnv makes dir a person's home, for programs that must find nothing of the
