@@ -1,6 +1,7 @@
 # make demo   runs the main job on the embedded defaults and shows it
 # make test   passes the tests
 # make run    leaves a CA running to play with; make stop ends it
+# make interop  runs the servers of docs/servers and two browsers, and writes docs/interop.md
 # make bench  measures issuance and OCSP beside bare handlers
 # make build  makes bin/signetd, bin/signet and bin/softcard
 # make fuzz   fuzzes each parser for a while (FUZZTIME=30s)
@@ -18,8 +19,10 @@ DEMO_NEEDS := $(BUILD_NEEDS) nginx openssl curl opensc libengine-pkcs11-openssl 
 # To be judged by others' programs.
 TEST_NEEDS := $(DEMO_NEEDS) git apache2 gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
 	yubikey-manager yubico-piv-tool ykcs11
+# To be tried with others' servers and browsers.
+INTEROP_NEEDS := $(TEST_NEEDS) chromium firefox-esr xvfb xdotool imagemagick
 
-.PHONY: build demo run stop test bench fuzz clean
+.PHONY: build demo run stop test interop bench fuzz clean
 
 build:
 	@command -v go >/dev/null || { echo "Signet is built with Go 1.26: install it from https://go.dev/dl/" >&2; exit 1; }
@@ -42,6 +45,14 @@ test:
 	CGO_ENABLED=0 go build -trimpath -o bin/signet-static ./cmd/signet
 	go vet ./...
 	go test -count=1 -timeout 12m ./...
+
+# Screenshots of the browsers go to run/browsers.
+interop:
+	@scripts/need $(INTEROP_NEEDS)
+	@mkdir -p run/browsers
+	go vet -tags browsers ./e2e/...
+	go test -count=1 -timeout 20m -tags browsers ./e2e/interop -args \
+		-interop.write ../../docs/interop.md -interop.shots ../../run/browsers
 
 bench: build
 	@scripts/need $(DEMO_NEEDS)
