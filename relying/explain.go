@@ -1,6 +1,8 @@
 package relying
 
 import (
+	"crypto/x509"
+	"slices"
 	"time"
 
 	"signet/ca"
@@ -67,12 +69,18 @@ func explain(id Identity) explanation {
 	}
 	switch {
 	case id.Certificate == nil:
-	case id.Reason == Expired && id.Certificate.NotAfter.Before(time.Now()):
+	case id.Reason == Expired && !endsBefore(id.Chain, id.Certificate.NotAfter):
 		e.What = "It was good until " + id.Certificate.NotAfter.UTC().Format(day) + "."
 	case id.Reason == NotYetValid:
 		e.What = "It holds from " + id.Certificate.NotBefore.UTC().Format(day) + " on."
 	}
 	return e
+}
+
+// endsBefore reports whether a CA of the chain expires before its leaf, which
+// may then not be what has expired.
+func endsBefore(chain []*x509.Certificate, t time.Time) bool {
+	return slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return c.NotAfter.Before(t) })
 }
 
 func explainRevoked(id Identity, r *Revocation) explanation {

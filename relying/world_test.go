@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
 	"io"
 	"log/slog"
@@ -244,6 +245,25 @@ func (w *world) person(name string, now time.Time) *tls.Certificate {
 	w.Helper()
 	key := catest.Key(w)
 	return certificate(w, w.Issue(w, name, key, now), key)
+}
+
+// shortLived is a certificate for a minute.
+func (w *world) shortLived(name string) *tls.Certificate {
+	w.Helper()
+	p := ca.DefaultProfile()
+	p.Lifetime = "1m"
+	profile, err := ca.NewProfile("short", p)
+	if err != nil {
+		w.Fatal(err)
+	}
+	key := catest.Key(w)
+	cert, err := w.Issuer.Issue(w.Context(), profile, ca.Request{
+		Person: ca.Person{Name: name}, CSR: catest.CSR(w, key, pkix.Name{}), Serial: w.Serial(w),
+	}, w.URLs, time.Now())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return certificate(w, cert, key)
 }
 
 func certificate(t testing.TB, c *ca.Certificate, key crypto.Signer) *tls.Certificate {
