@@ -15,10 +15,12 @@ const userHeader = "Remote-User"
 // it answers with the headers that it was given.
 func application(t *testing.T, port int) {
 	t.Helper()
-	serve(t, port, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(r.Header)
-	})
+	serve(t, port, echo)
+}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(r.Header)
 }
 
 // serve answers on a port of 127.0.0.1 until the test ends.

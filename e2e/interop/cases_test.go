@@ -3,9 +3,11 @@ package interop
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +118,18 @@ func tryExpired(t *testing.T, s *stand, _ visitor) string {
 	return mustBeRefusedBothWays(t, s, visitor{cert: s.world.expired}, caseExpired)
 }
 
+// tryStranger shows a certificate of a CA of the same name, alone and with its chain
+// up to its root.
 func tryStranger(t *testing.T, s *stand, _ visitor) string {
+	whole := *s.world.stranger
+	for block, rest := pem.Decode(s.world.otherChain); block != nil; block, rest = pem.Decode(rest) {
+		whole.Certificate = slices.Insert(whole.Certificate, 1, block.Bytes) // the root comes first, and goes last
+	}
+	for _, w := range []way{required, optional} {
+		if got := s.door.enter(t.Context(), w, visitor{cert: &whole}); got.in {
+			t.Errorf("%s: let in as %q with the chain of another CA", w, got.user)
+		}
+	}
 	return mustBeRefusedBothWays(t, s, visitor{cert: s.world.stranger}, caseStranger)
 }
 
@@ -189,18 +202,26 @@ func tryLingering(t *testing.T, s *stand, again func() outcome) {
 // tryMissing: the agent does not take a bundle that lacks a level; where somebody
 // puts one there by hand, the server refuses everyone.
 func tryMissing(t *testing.T, s *stand, good visitor) string {
+	var told, but string
 	whole := s.read("crl.pem")
-	part, err := harness.Without(whole, s.world.ca.Root.Subject)
-	if err != nil {
-		t.Fatal(err)
+	for _, level := range s.world.levels {
+		part, err := harness.Without(whole, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.agentRefuses(t, part, "new.pem", level.CommonName)
+		s.put("crl.pem", part)
+		s.sh(s.recipe.reload)
+		if s.recipe.leafOnly && level.String() == s.world.ca.Root.Subject.String() {
+			awaitDoor(t, s, good, func(in bool) bool { return in })
+			but = "; it does not ask for the root's"
+			continue
+		}
+		awaitRefusal(t, s, good)
+		told = mustBeRefusedBothWays(t, s, good, caseMissing)
+		s.restore(t, whole, good)
 	}
-	s.agentRefuses(t, part, "new.pem", "Root CA")
-	s.put("crl.pem", part)
-	s.sh(s.recipe.reload)
-	awaitRefusal(t, s, good)
-	said := mustBeRefusedBothWays(t, s, good, caseMissing)
-	s.restore(t, whole, good)
-	return "the agent writes no such file; by hand: " + said
+	return "the agent writes no such file; by hand: " + told + but
 }
 
 // agentRefuses offers a bundle to the agent, which must say what is wrong with it
@@ -253,6 +274,9 @@ func (s *stand) restore(t *testing.T, whole []byte, good visitor) {
 func mustEnter(t *testing.T, s *stand, w way, v visitor, as string) outcome {
 	t.Helper()
 	got := s.door.enter(t.Context(), w, v)
+	if s.recipe.nameless {
+		as = ""
+	}
 	if !got.in || got.user != as {
 		t.Fatalf("%s: in is %v, as %q, not %q; %s", w, got.in, got.user, as, got.said)
 	}
@@ -272,7 +296,11 @@ func mustBeRefused(t *testing.T, s *stand, w way, v visitor, name string) string
 	if got.in {
 		t.Fatalf("%s: let in as %q", w, got.user)
 	}
-	if want := s.recipe.says[name]; want == "" || !strings.Contains(got.said, want) {
+	want := s.recipe.says[name]
+	if w == optional && s.recipe.saysOptional != "" {
+		want = s.recipe.saysOptional
+	}
+	if want == "" || !strings.Contains(got.said, want) {
 		t.Errorf("%s: told %q, not %q", w, got.said, want)
 	}
 	return got.said

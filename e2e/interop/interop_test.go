@@ -29,6 +29,7 @@ func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 func buildAndRun(m *testing.M) int {
 	write := flag.String("interop.write", "", "write what was seen to this `file`")
 	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // they wait most of the time
 	dir, err := os.MkdirTemp("", "signet-bin-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -6,10 +6,8 @@ const (
 	guestPassword = "opens the optional way"
 )
 
-// htpasswd makes a file of passwords as an operator would with htpasswd; openssl
-// makes the same.
-func (s *stand) htpasswd(name string) {
+// hashed is a line of a password file, as "htpasswd" makes it.
+func (s *stand) hashed() string {
 	s.t.Helper()
-	hash := output(s.t, s.prefix, "openssl", "passwd", "-5", guestPassword)
-	s.put(name, []byte(guest+":"+hash))
+	return guest + ":" + output(s.t, s.prefix, "openssl", "passwd", "-5", guestPassword)
 }

@@ -24,8 +24,15 @@ type recipe struct {
 	door func(s *stand) door
 	// says is what someone who is refused is told, by case.
 	says map[string]string
+	// saysOptional is what someone whose certificate is refused is told where one
+	// is optional, if it is something else.
+	saysOptional string
 	// handsOn: the application learns the certificate by Client-Cert.
 	handsOn bool
+	// nameless: what is behind the server does not learn who it is.
+	nameless bool
+	// leafOnly: it asks for the CRL of the leaf's issuer alone.
+	leafOnly bool
 	// lingers: a connection that is open when its certificate is revoked stays open.
 	lingers bool
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -99,6 +100,7 @@ func (s *stand) run() {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	s.put("process.pid", []byte(strconv.Itoa(cmd.Process.Pid))) // for what writes none itself
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()

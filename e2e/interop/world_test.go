@@ -3,6 +3,9 @@ package interop
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"io"
 	"net/http"
 	"os"
@@ -20,7 +23,9 @@ type world struct {
 	ca, other *harness.CA
 	// expired ran out yesterday; stranger is of the other CA.
 	expired, stranger *tls.Certificate
-	chain             []byte // the CA's certificates, PEM
+	otherChain        []byte
+	chain             []byte      // the CA's certificates, PEM
+	levels            []pkix.Name // whose they are, the root first
 }
 
 // theWorld is made by the first test that asks, and ends with the last.
@@ -51,7 +56,13 @@ func makeWorld() (*world, error) {
 	if w.chain, err = get(ctx, w.ca.HTTP+"/ca/bundle.pem"); err != nil {
 		return nil, err
 	}
+	if w.levels, err = subjects(w.chain); err != nil {
+		return nil, err
+	}
 	if w.stranger, err = w.other.Enroll(ctx, user); err != nil {
+		return nil, err
+	}
+	if w.otherChain, err = get(ctx, w.other.HTTP+"/ca/bundle.pem"); err != nil {
 		return nil, err
 	}
 	once, err := w.ca.Enroll(ctx, user)
@@ -108,4 +119,16 @@ func get(ctx context.Context, url string) ([]byte, error) {
 	}
 	defer resp.Body.Close()
 	return io.ReadAll(resp.Body)
+}
+
+// subjects are those of the certificates in PEM.
+func subjects(text []byte) (all []pkix.Name, err error) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, cert.Subject)
+	}
+	return all, nil
 }
