@@ -12,13 +12,8 @@ import (
 	"signet/internal/audit"
 )
 
-// What a [Revoker] refuses beside what the store does.
-var (
-	// ErrReason is a reason that can't be given to a certificate that way.
-	ErrReason = errors.New("not a reason to revoke a certificate with")
-	// ErrFilter is a filter that would revoke every certificate there is.
-	ErrFilter = errors.New("a filter that chooses nothing would revoke everything")
-)
+// ErrReason is a reason that can't be given to a certificate that way.
+var ErrReason = errors.New("not a reason to revoke a certificate with")
 
 // A Revoker takes certificates back. What it did is on disk when it returns; the
 // CRL that says so is out right after, and OCSP answers accordingly at once.
@@ -63,55 +58,6 @@ func (r *Revoker) Release(ctx context.Context, serial ca.Serial, by string) (ca.
 	r.responder.notify(serial)
 	cert.Revocation = nil
 	return cert, nil
-}
-
-// RevokeAll revokes for good, or holds where reason is certificateHold, each
-// account's certificate that f lets through and that is not revoked yet, and
-// returns those it did. They share one CRL. It goes on to the end where single
-// ones fail and returns their errors joined.
-func (r *Revoker) RevokeAll(ctx context.Context, f Filter, reason ca.Reason, by string) ([]ca.Certificate, error) {
-	if f.Account == "" && f.CardSerial == 0 && f.ExpiresBefore.IsZero() {
-		return nil, ErrFilter
-	}
-	if reason != ca.CertificateHold && !lasting(reason) {
-		return nil, fmt.Errorf("%w: %s", ErrReason, reason)
-	}
-	chosen, err := r.chosen(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	action := "certificate.revoke"
-	if reason == ca.CertificateHold {
-		action = "certificate.hold"
-	}
-	defer r.publisher.notify()
-	var done []ca.Certificate
-	var failed []error
-	for _, serial := range chosen {
-		cert, err := r.revoke(ctx, serial, reason, by, action)
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		done = append(done, cert)
-	}
-	return done, errors.Join(failed...)
-}
-
-// chosen lists before anything is changed: the store reads one state.
-func (r *Revoker) chosen(ctx context.Context, f Filter) ([]ca.Serial, error) {
-	f.Issuer, f.Leaf = r.issuer, true
-	var serials []ca.Serial
-	err := r.store.Certificates(ctx, f, func(c ca.Certificate) bool {
-		if !c.Revoked() || c.Revocation.Reason == ca.CertificateHold {
-			serials = append(serials, c.Serial)
-		}
-		return true
-	})
-	if err != nil {
-		return nil, fmt.Errorf("choosing what to revoke: %w", err)
-	}
-	return serials, nil
 }
 
 func (r *Revoker) revoke(ctx context.Context, serial ca.Serial, reason ca.Reason, by, action string) (ca.Certificate, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -160,8 +161,11 @@ func TestRevokerRules(t *testing.T) {
 	if err != nil || stored.Revocation.Reason != ca.Superseded || stored.Revocation.By != "boss" {
 		t.Errorf("stored: %+v, %v", stored.Revocation, err)
 	}
-	if _, err := r.RevokeAll(ctx, revocation.Filter{}, ca.Superseded, "boss"); !errors.Is(err, revocation.ErrFilter) {
-		t.Errorf("revoking everything: %v", err)
+	if err := r.Choose(ctx, revocation.Filter{}, nil); !errors.Is(err, revocation.ErrFilter) {
+		t.Errorf("choosing everything: %v", err)
+	}
+	if _, err := r.RevokeAll(ctx, nil, ca.RemoveFromCRL, "boss", nil); !errors.Is(err, revocation.ErrReason) {
+		t.Errorf("revoking with a reason of deltas: %v", err)
 	}
 	w.checkRevokeAll(bob)
 }
@@ -171,13 +175,28 @@ func (w *world) checkRevokeAll(bob *ca.Certificate) {
 	ctx := context.Background()
 	second := w.issue("bob")
 	w.issue("carol")
-	done, err := w.service.Revoker.RevokeAll(ctx, revocation.Filter{Account: "bob"}, ca.CertificateHold, "boss")
-	if err != nil || len(done) != 2 {
-		w.Errorf("holding all of bob's: %d, %v", len(done), err)
+	serials := append(w.chosen(revocation.Filter{Account: "bob"}), ca.Serial{1, 2, 3}, second.Serial)
+	all := func(what string, got revocation.Batch, err error, want revocation.Batch) {
+		w.Helper()
+		want.NotFound, want.Unknown = 1, []ca.Serial{{1, 2, 3}}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			w.Errorf("%s all of bob's: %+v, %v", what, got, err)
+		}
 	}
-	done, err = w.service.Revoker.RevokeAll(ctx, revocation.Filter{Account: "bob"}, ca.PrivilegeWithdrawn, "boss")
-	if err != nil || len(done) != 2 {
-		w.Errorf("revoking all of bob's: %d, %v", len(done), err)
+	r := w.service.Revoker
+	done, err := r.RevokeAll(ctx, serials, ca.CertificateHold, "boss", nil)
+	all("holding", done, err, revocation.Batch{Changed: 2})
+	done, err = r.ReleaseAll(ctx, serials, "boss", nil)
+	all("releasing", done, err, revocation.Batch{Changed: 2})
+	done, err = r.ReleaseAll(ctx, serials, "boss", nil)
+	all("releasing again", done, err, revocation.Batch{Already: 2})
+	progress := 0
+	done, err = r.RevokeAll(ctx, serials, ca.PrivilegeWithdrawn, "boss", func(b revocation.Batch) { progress += b.Changed })
+	all("revoking", done, err, revocation.Batch{Changed: 2})
+	done, err = r.RevokeAll(ctx, serials, ca.Superseded, "boss", nil)
+	all("revoking again", done, err, revocation.Batch{Already: 2})
+	if progress != 2 {
+		w.Errorf("told of %d", progress)
 	}
 	w.refresh()
 	got := w.onCRL()
@@ -191,8 +210,19 @@ func (w *world) checkRevokeAll(bob *ca.Certificate) {
 		}
 		return true
 	}))
-	want := "certificate.hold certificate.revoke certificate.hold certificate.hold certificate.revoke certificate.revoke"
+	want := "certificate.hold certificate.revoke certificate.hold certificate.hold " +
+		"certificate.release certificate.release certificate.revoke certificate.revoke"
 	if strings.Join(actions, " ") != want {
 		w.Errorf("the log tells of %v", actions)
 	}
+}
+
+// chosen are the serials of the certificates that f chooses.
+func (w *world) chosen(f revocation.Filter) (serials []ca.Serial) {
+	w.Helper()
+	must(w, w.service.Revoker.Choose(context.Background(), f, func(c ca.Certificate) bool {
+		serials = append(serials, c.Serial)
+		return true
+	}))
+	return serials
 }

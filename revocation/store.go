@@ -149,6 +149,7 @@ type Filter struct {
 	Account       string
 	Issuer        string
 	CardSerial    uint32
+	Profile       string
 	ExpiresBefore time.Time // NotAfter is before it
 	Revoked       *bool     // revoked or on hold
 	Leaf          bool      // only those issued to an account

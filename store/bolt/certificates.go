@@ -120,6 +120,7 @@ func matches(f revocation.Filter, c *ca.Certificate) bool {
 	switch {
 	case f.Account != "" && c.Account != f.Account,
 		f.Issuer != "" && c.Issuer != f.Issuer,
+		f.Profile != "" && c.Profile != f.Profile,
 		f.CardSerial != 0 && (c.Card == nil || c.Card.Serial != f.CardSerial),
 		!f.ExpiresBefore.IsZero() && !c.NotAfter.Before(f.ExpiresBefore),
 		f.Revoked != nil && c.Revoked() != *f.Revoked,
