@@ -10,14 +10,22 @@ import (
 // call makes an index of four octets an entry; a call after it costs a microsecond.
 func (l *List) Find(serial *big.Int) (Revoked, bool) {
 	l.indexed.Do(l.makeIndex)
-	want := integer(serial)
-	at, found := slices.BinarySearchFunc(l.index, want, func(offset uint32, want []byte) int {
-		return compareSerials(l.serialAt(offset), want)
-	})
-	if !found {
+	var buf [32]byte // longer than any CA's may be
+	want := integer(buf[:], serial)
+	// By hand: slices.BinarySearchFunc would have buf on the heap.
+	low, high := 0, len(l.index)
+	for low < high {
+		middle := int(uint(low+high) / 2)
+		if compareSerials(l.serialAt(l.index[middle]), want) < 0 {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	if low == len(l.index) || compareSerials(l.serialAt(l.index[low]), want) != 0 {
 		return Revoked{}, false
 	}
-	r, _, _ := readEntry(l.entries[l.index[at]:])
+	r, _, _ := readEntry(l.entries[l.index[low]:])
 	return r, true
 }
 
@@ -52,11 +60,11 @@ func compareSerials(a, b []byte) int {
 	return bytes.Compare(a, b)
 }
 
-// integer is the content of n's INTEGER; n is not negative.
-func integer(n *big.Int) []byte {
-	b := n.Bytes()
-	if len(b) == 0 || b[0] >= 0x80 {
-		b = append([]byte{0}, b...)
+// integer is the content of n's INTEGER, in buf where it fits; n is not negative.
+func integer(buf []byte, n *big.Int) []byte {
+	octets := n.BitLen()/8 + 1 // one more bit: the sign
+	if octets > len(buf) {
+		buf = make([]byte, octets)
 	}
-	return b
+	return n.FillBytes(buf[:octets])
 }
