@@ -18,7 +18,7 @@ func apache() recipe {
 		ports: []int{24440, 24441},
 		prepare: func(s *stand) {
 			application(s.t, 24442)
-			s.put("passwords", []byte(s.hashed()))
+			s.htpasswd("passwords")
 		},
 		command: func(s *stand) *exec.Cmd {
 			return exec.Command(program(s.t, "apache2"), "-d", s.prefix, "-f", "httpd.conf", "-D", "FOREGROUND")

@@ -17,7 +17,7 @@ func nginx() recipe {
 		ports: []int{24430, 24431},
 		prepare: func(s *stand) {
 			application(s.t, 24432)
-			s.put("passwords", []byte(s.hashed()))
+			s.htpasswd("passwords")
 		},
 		command: func(s *stand) *exec.Cmd {
 			cmd := exec.Command(program(s.t, "nginx"), "-p", s.prefix, "-c", "nginx.conf", "-g", "daemon off;")

@@ -11,3 +11,9 @@ func (s *stand) hashed() string {
 	s.t.Helper()
 	return guest + ":" + output(s.t, s.prefix, "openssl", "passwd", "-5", guestPassword)
 }
+
+// htpasswd makes such a file.
+func (s *stand) htpasswd(name string) {
+	s.t.Helper()
+	s.put(name, []byte(s.hashed()))
+}

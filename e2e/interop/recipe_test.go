@@ -18,6 +18,8 @@ type recipe struct {
 	prepare func(s *stand)
 	// command runs the server in the foreground, in the prefix.
 	command func(s *stand) *exec.Cmd
+	// started does what an operator does once it runs.
+	started func(s *stand)
 	// check and reload are the commands that its README gives to the agent.
 	check, reload string
 	// door is how people get in.

@@ -41,6 +41,9 @@ func start(t *testing.T, r recipe) *stand {
 	}
 	s.door = r.door(s)
 	s.run()
+	if r.started != nil {
+		r.started(s)
+	}
 	return s
 }
 
