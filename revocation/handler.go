@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"signet/ca"
-	"signet/revocation/crl"
 )
 
 // pemContentType is the media type of a PEM file (RFC 8555, Section 9.1 for
@@ -33,7 +31,9 @@ type handler struct {
 
 // Handler serves, on plain HTTP:
 //
-//	GET  /crl/{id}.crl     the CRL of the issuer with that ID, DER
+//	GET  /crl/{id}.crl     the complete CRL of the issuer with that ID, DER
+//	GET  /crl/{id}/{n}.crl the CRL of that partition, DER
+//	GET  /crl/{…}.delta.crl  the delta of each of them, DER
 //	GET  /crl/bundle.pem   the CRL of every level, PEM
 //	GET  /crl/events       server-sent events: an issuer has a new CRL
 //	GET  /ca/{id}.cer      a CA certificate, DER
@@ -99,8 +99,10 @@ func (h *handler) fileAt(path string) http.HandlerFunc {
 	case "/crl/events":
 		return h.serveEvents
 	}
-	if id, ok := between(path, "/crl/", ".crl"); ok && h.ids[id] != nil {
-		return func(w http.ResponseWriter, r *http.Request) { h.serveCRL(w, r, id) }
+	if name, ok := between(path, "/crl/", ".crl"); ok {
+		if scope, delta, ok := h.scopeOf(name); ok {
+			return func(w http.ResponseWriter, r *http.Request) { h.serveCRL(w, r, scope, delta) }
+		}
 	}
 	if id, ok := between(path, "/ca/", ".cer"); ok && h.ids[id] != nil {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -118,39 +120,6 @@ func between(path, prefix, suffix string) (string, bool) {
 	return strings.CutSuffix(rest, suffix)
 }
 
-func (h *handler) serveCRL(w http.ResponseWriter, r *http.Request, id string) {
-	l := h.publisher.Current(id)
-	if l == nil {
-		unavailable(w, "there is no CRL of this issuer yet")
-		return
-	}
-	w.Header().Set("Content-Type", crl.ContentType)
-	w.Header().Set("Cache-Control", h.maxAge(l.NextUpdate))
-	w.Header().Set("ETag", l.ETag)
-	h.serveFile(w, r, l.Modified, l.DER)
-}
-
-func (h *handler) serveBundle(w http.ResponseWriter, r *http.Request) {
-	b, err := h.publisher.pemBundle()
-	if err != nil {
-		unavailable(w, err.Error())
-		return
-	}
-	next, modified := b.lists[0].NextUpdate, b.lists[0].Modified
-	for _, l := range b.lists[1:] {
-		if l.NextUpdate.Before(next) {
-			next = l.NextUpdate
-		}
-		if l.Modified.After(modified) {
-			modified = l.Modified
-		}
-	}
-	w.Header().Set("Content-Type", pemContentType)
-	w.Header().Set("Cache-Control", h.maxAge(next))
-	w.Header().Set("ETag", b.etag)
-	h.serveFile(w, r, modified, b.pem)
-}
-
 func (h *handler) servePEM(data []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { h.serveFixed(w, r, pemContentType, data) }
 }
@@ -161,27 +130,6 @@ func (h *handler) serveFixed(w http.ResponseWriter, r *http.Request, contentType
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	w.Header().Set("ETag", etag(data))
 	http.ServeContent(w, r, "", h.started, bytes.NewReader(data))
-}
-
-// serveFile serves data under the date at which it changed, unless that is still to
-// come: lists of one second have dates of their own (List.Modified), and a clock may
-// be set back, but no answer may be younger than itself (RFC 9110, Section 8.8.2.1).
-// The entity tag is there in any case.
-func (h *handler) serveFile(w http.ResponseWriter, r *http.Request, modified time.Time, data []byte) {
-	if modified.After(h.now()) {
-		modified = time.Time{}
-	}
-	http.ServeContent(w, r, "", modified, bytes.NewReader(data))
-}
-
-// maxCRLAge is how long a cache may keep a CRL that will be good for longer,
-// so that a revocation is not hidden behind it for days.
-const maxCRLAge = time.Minute
-
-// maxAge lets caches keep a CRL for a moment, and never past nextUpdate.
-func (h *handler) maxAge(nextUpdate time.Time) string {
-	age := min(nextUpdate.Sub(h.now()), maxCRLAge)
-	return fmt.Sprintf("public, max-age=%d", max(0, int(age/time.Second)))
 }
 
 func unavailable(w http.ResponseWriter, text string) {

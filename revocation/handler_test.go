@@ -36,14 +36,14 @@ func TestFiles(t *testing.T) {
 		contentType string
 		body        []byte
 	}{
-		"/crl/" + inter + ".crl":  {"application/pkix-crl", w.service.Publisher.Current(inter).DER},
-		"//crl/" + inter + ".crl": {"application/pkix-crl", w.service.Publisher.Current(inter).DER},
+		"/crl/" + inter + ".crl":  {"application/pkix-crl", w.der(w.service.Publisher.Current(inter))},
+		"//crl/" + inter + ".crl": {"application/pkix-crl", w.der(w.service.Publisher.Current(inter))},
 		"/crl/" + root + ".crl":   {"application/pkix-crl", w.readRootCRL()},
 		"/ca/" + inter + ".cer":   {"application/pkix-cert", w.Intermediate.Raw},
 		"/ca/" + root + ".cer":    {"application/pkix-cert", w.Root.Raw},
 		"/roots.pem":              {"application/x-pem-file", asPEM(w.Root.Raw)},
 		"/ca/bundle.pem":          {"application/x-pem-file", append(asPEM(w.Root.Raw), asPEM(w.Intermediate.Raw)...)},
-		"/crl/bundle.pem":         {"application/x-pem-file", crl.EncodePEM(w.service.Publisher.Current(inter).DER, w.readRootCRL())},
+		"/crl/bundle.pem":         {"application/x-pem-file", crl.EncodePEM(w.der(w.service.Publisher.Current(inter)), w.readRootCRL())},
 	} {
 		got := w.get(path)
 		if got.Code != 200 || got.Header().Get("Content-Type") != c.contentType || !bytes.Equal(got.Body.Bytes(), c.body) {

@@ -1,11 +1,13 @@
 package revocation
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"time"
@@ -14,64 +16,119 @@ import (
 	"signet/revocation/crl"
 )
 
-// A List is a CRL as it is given out.
+// A List is a CRL as it is given out. Its DER is in a file: see [List.Open].
 type List struct {
-	Issuer                 string // the issuer's ID
-	DER                    []byte
-	Number                 *big.Int
+	Issuer    string // the issuer's ID
+	Partition int    // 0 for all of the issuer's certificates
+	Number    *big.Int
+	// Base is the number of the CRL that this one is a delta of; nil for another.
+	Base                   *big.Int
 	ThisUpdate, NextUpdate time.Time
 	Entries                int
+	Size                   int64 // of the DER, in octets
 	// ETag is an entity tag with its quotes; Modified is in whole seconds, and no
-	// two lists of an issuer that one Publisher made share it.
+	// two lists of a scope that one Publisher made share it.
 	ETag     string
 	Modified time.Time
+
+	file *listFile
 }
 
-// newList takes a CRL that it has verified to be issuer's.
-func newList(der []byte, issuer *x509.Certificate, modified time.Time) (*List, error) {
-	parsed, err := crl.Parse(der)
-	if err != nil {
-		return nil, err
-	}
-	if err := parsed.Complete(); err != nil {
-		return nil, err
-	}
-	if err := crl.CheckSignature(parsed, issuer); err != nil {
-		return nil, err
-	}
-	return &List{
-		Issuer: ca.IssuerID(issuer), DER: der, Number: parsed.Number,
-		ThisUpdate: parsed.ThisUpdate, NextUpdate: parsed.NextUpdate,
-		Entries: parsed.Entries,
-		ETag:    etag(der), Modified: modified.Truncate(time.Second),
-	}, nil
+// An OpenList reads the DER of a [List], also when another has taken the List's
+// place. It must be closed.
+type OpenList struct {
+	*io.SectionReader
+	file *listFile
 }
 
-// loadList reads a file with one CRL of issuer, DER or PEM.
-func loadList(path string, issuer *x509.Certificate) (*List, error) {
-	info, err := os.Stat(path)
+// Open opens the list's DER. It fails with [os.ErrClosed] for one that was
+// replaced: the Publisher has a newer one.
+func (l *List) Open() (*OpenList, error) {
+	if !l.file.acquire() {
+		return nil, fmt.Errorf("CRL number %v: %w", l.Number, os.ErrClosed)
+	}
+	return &OpenList{io.NewSectionReader(l.file, 0, l.Size), l.file}, nil
+}
+
+// Close is to be called once.
+func (o *OpenList) Close() error { return o.file.release() }
+
+// loadList reads a file with one CRL of issuer, DER or PEM, and verifies it. idp is
+// the distribution point that the CRL must name; "" for a complete one.
+func loadList(path string, issuer *x509.Certificate, idp string) (*List, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(path)
+	l, err := readList(f, issuer, idp)
 	if err != nil {
-		return nil, err
-	}
-	ders, err := crl.Split(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(ders) != 1 {
-		return nil, fmt.Errorf("%s: %w: %d CRLs where one is expected", path, crl.ErrMalformed, len(ders))
-	}
-	l, err := newList(ders[0], issuer, info.ModTime())
-	if err != nil {
+		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return l, nil
 }
 
-// etag is a strong entity tag of data (RFC 9110, Section 8.8.3).
+// readList takes f over unless it fails.
+func readList(f *os.File, issuer *x509.Certificate, idp string) (*List, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data, free, err := contents(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	ders, err := crl.Split(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(ders) != 1 {
+		return nil, fmt.Errorf("%w: %d CRLs where one is expected", crl.ErrMalformed, len(ders))
+	}
+	parsed, err := crl.Parse(ders[0])
+	if err != nil {
+		return nil, err
+	}
+	if err := checkScope(parsed, idp); err != nil {
+		return nil, err
+	}
+	if err := crl.CheckSignature(parsed, issuer); err != nil {
+		return nil, err
+	}
+	l := &List{
+		Issuer: ca.IssuerID(issuer), Number: parsed.Number, ThisUpdate: parsed.ThisUpdate, NextUpdate: parsed.NextUpdate,
+		Entries: parsed.Entries, Size: int64(len(parsed.Raw)),
+		ETag: etag(parsed.Signature), Modified: info.ModTime().Truncate(time.Second),
+	}
+	if &ders[0][0] == &data[0] {
+		l.file = &listFile{content: f, refs: 1}
+		return l, nil
+	}
+	// It was PEM, as a root's CRL may be, which is small.
+	memory := crl.Memory(bytes.Clone(parsed.Raw))
+	l.file = &listFile{content: inMemory{&memory}, refs: 1}
+	return l, f.Close()
+}
+
+func readContents(f *os.File, size int64) (data []byte, free func(), err error) {
+	data = make([]byte, size)
+	_, err = io.ReadFull(io.NewSectionReader(f, 0, size), data)
+	return data, func() {}, err
+}
+
+func checkScope(l *crl.List, idp string) error {
+	if idp == "" {
+		return l.Complete()
+	}
+	if l.Base != nil || len(l.IDP) != 1 || l.IDP[0] != idp {
+		return errors.New("it is not the CRL of this partition")
+	}
+	return nil
+}
+
+// etag is a strong entity tag (RFC 9110, Section 8.8.3) of what data stands for:
+// a CRL's signature for the CRL.
 func etag(data []byte) string {
 	sum := sha256.Sum256(data)
 	return `"` + hex.EncodeToString(sum[:16]) + `"`

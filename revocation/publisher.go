@@ -2,10 +2,8 @@ package revocation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -15,83 +13,104 @@ import (
 	"signet/revocation/crl"
 )
 
-// A Publisher keeps a current CRL of each level. That of the issuer it makes
-// itself: before the last one runs out, and at once when something was revoked.
+// A Publisher keeps a current CRL of each level. Those of the issuer it makes
+// itself: before the last ones run out, and at once when something was revoked.
 // That of the root it reads from a file. It is safe for concurrent use.
+//
+// The issuer has one CRL that covers all of its certificates, and one of each
+// partition. With deltas, each of them has a delta beside it, made of what has
+// changed since the last time that all of them were made.
 type Publisher struct {
 	store  Store
 	issuer *ca.Issuer
-	file   string // "" for none
+	dir    string // "" for none
 	times  *atomic.Pointer[Times]
+	deltas *atomic.Pointer[string] // the complete CRL's URL; "" for no deltas
 	logger *slog.Logger
 	now    func() time.Time
 
 	root *rootFile // nil where issuer is a root
+	push *push
 
-	list   atomic.Pointer[List] // the issuer's; nil before the first
-	bundle atomic.Pointer[bundle]
-	push   *push
+	scopes atomic.Pointer[[]*scope] // by partition, which are without a gap
+	unsaved
 
 	wake   chan struct{} // told that something was revoked; holds one
-	turn   chan struct{} // held by whoever makes a CRL
+	turn   chan struct{} // held by whoever makes a CRL; owns the fields below
+	base   baseline
+	seen   uint64 // the revision that the CRLs in force show
+	took   atomic.Int64
+	remake atomic.Bool // all CRLs are to be made, since settings have changed
+	clock  clock
+
 	mu     sync.Mutex    // owns the three below
 	wanted uint64        // how many times a CRL was asked for
 	made   uint64        // how many of those the last CRL answers
 	out    chan struct{} // closed when made grows, and replaced
 }
 
-// A bundle is the PEM of the CRL of every level, as made from those lists.
-type bundle struct {
-	lists []*List
-	pem   []byte
-	etag  string
-}
-
 func newPublisher(c Config, times *atomic.Pointer[Times]) *Publisher {
 	p := &Publisher{
-		store: c.Store, issuer: c.Issuer, times: times,
-		logger: c.Logger, now: c.Now, push: newPush(),
+		store: c.Store, issuer: c.Issuer, dir: c.CRLDir, times: times, deltas: &atomic.Pointer[string]{},
+		logger: c.Logger, now: c.Now, push: newPush(), unsaved: newUnsaved(c.Logger),
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), out: make(chan struct{}),
+		clock: clock{now: c.Now},
 	}
+	p.deltas.Store(&c.DeltaOf)
 	if root := c.Issuer.Root(); !root.Equal(c.Issuer.Certificate()) {
 		p.root = &rootFile{path: c.RootCRL, issuer: root, logger: c.Logger}
 		p.root.current()
 	}
-	if c.CRLDir != "" {
-		p.file = filepath.Join(c.CRLDir, c.Issuer.ID()+".crl")
-		p.restore()
+	if p.dir != "" {
+		if err := removeTemps(p.dir, p.issuer.ID()+"*.crl"); err != nil {
+			p.logger.Warn("what a crash has left can't be removed", "error", err)
+		}
 	}
+	all := &scope{}
+	p.restore(all)
+	p.scopes.Store(&[]*scope{all})
 	return p
 }
 
-// restore takes the CRL of the run before, so that one is out from the start.
-func (p *Publisher) restore() {
-	l, err := loadList(p.file, p.issuer.Certificate())
-	if err == nil {
-		p.list.Store(l)
-		return
+// path is the file of the scope's CRL across restarts; "" for none.
+func (p *Publisher) path(s *scope) string {
+	switch {
+	case p.dir == "":
+		return ""
+	case s.Number == 0:
+		return filepath.Join(p.dir, p.issuer.ID()+".crl")
 	}
-	if !errors.Is(err, os.ErrNotExist) {
-		p.logger.Warn("the last CRL can't be read; the next one will replace it", "error", err)
-	}
+	return filepath.Join(p.dir, fmt.Sprintf("%s.%d.crl", p.issuer.ID(), s.Number))
 }
 
-// Current is the CRL in force of the issuer with that ID; nil where there is none.
-func (p *Publisher) Current(issuer string) *List {
-	switch {
-	case issuer == p.issuer.ID():
-		return p.list.Load()
-	case p.root != nil && issuer == ca.IssuerID(p.root.issuer):
+// Current is the complete CRL in force of the issuer with that ID; nil where
+// there is none.
+func (p *Publisher) Current(issuer string) *List { return p.CurrentOf(Scope{Issuer: issuer}, false) }
+
+// CurrentOf is the CRL in force of that scope, or its delta; nil where there is none.
+func (p *Publisher) CurrentOf(s Scope, delta bool) *List {
+	if scopes := *p.scopes.Load(); s.Issuer == p.issuer.ID() && s.Partition >= 0 && s.Partition < len(scopes) {
+		if delta {
+			return scopes[s.Partition].delta.Load()
+		}
+		return scopes[s.Partition].list.Load()
+	}
+	if p.root != nil && s == (Scope{Issuer: ca.IssuerID(p.root.issuer)}) && !delta {
 		return p.root.current()
 	}
 	return nil
 }
 
-// Lists are the CRLs of every level, the issuer's first, the root's last. It
-// fails where one is missing: half of them is worse than none, since a server
+// has reports whether there is such a partition.
+func (p *Publisher) has(s Scope) bool {
+	return s.Issuer == p.issuer.ID() && s.Partition < len(*p.scopes.Load())
+}
+
+// Lists are the complete CRLs of every level, the issuer's first, the root's last.
+// It fails where one is missing: half of them is worse than none, since a server
 // that checks every level would then refuse everyone.
 func (p *Publisher) Lists() ([]*List, error) {
-	l := p.list.Load()
+	l := p.Current(p.issuer.ID())
 	if l == nil {
 		return nil, fmt.Errorf("there is no CRL of %q yet", p.issuer.Certificate().Subject)
 	}
@@ -119,37 +138,6 @@ func (p *Publisher) Check() error {
 	return nil
 }
 
-// pemBundle is the PEM of [Publisher.Lists], made once for each new CRL.
-func (p *Publisher) pemBundle() (*bundle, error) {
-	lists, err := p.Lists()
-	if err != nil {
-		return nil, err
-	}
-	if b := p.bundle.Load(); b != nil && sameLists(b.lists, lists) {
-		return b, nil
-	}
-	ders := make([][]byte, 0, len(lists))
-	for _, l := range lists {
-		ders = append(ders, l.DER)
-	}
-	b := &bundle{lists: lists, pem: crl.EncodePEM(ders...)}
-	b.etag = etag(b.pem)
-	p.bundle.Store(b)
-	return b, nil
-}
-
-func sameLists(a, b []*List) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // notify says that something was revoked or released. It never waits.
 func (p *Publisher) notify() {
 	select {
@@ -158,9 +146,24 @@ func (p *Publisher) notify() {
 	}
 }
 
-// Refresh returns when a CRL is out that shows everything that was on disk
-// when Refresh was called. Callers at the same time share one.
+// remakeAll has all CRLs made anew, with the settings that are in force now.
+func (p *Publisher) remakeAll() {
+	p.remake.Store(true)
+	p.notify()
+}
+
+// Refresh returns when CRLs are out, and on disk, that show everything that was
+// on disk when Refresh was called. Callers at the same time share them.
 func (p *Publisher) Refresh(ctx context.Context) error {
+	if err := p.refresh(ctx); err != nil {
+		return err
+	}
+	p.save()
+	return nil
+}
+
+// refresh is Refresh without the disk.
+func (p *Publisher) refresh(ctx context.Context) error {
 	p.mu.Lock()
 	p.wanted++
 	mine := p.wanted
@@ -177,9 +180,11 @@ func (p *Publisher) Refresh(ctx context.Context) error {
 	if answered { // by one that began after we asked
 		return nil
 	}
+	begun := time.Now()
 	if err := p.publish(ctx); err != nil {
 		return err
 	}
+	p.took.Store(int64(time.Since(begun)))
 	p.mu.Lock()
 	p.made = all
 	close(p.out)
@@ -188,7 +193,7 @@ func (p *Publisher) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// Await returns when a CRL is out that shows everything that was on disk when
+// Await returns when CRLs are out that show everything that was on disk when
 // Await was called. It leaves the making to [Service.Run], where a burst
 // shares one, and so waits for ctx alone where that is not running.
 func (p *Publisher) Await(ctx context.Context) error {

@@ -45,13 +45,17 @@ func (f *rootFile) current() *List {
 }
 
 func (f *rootFile) load() error {
-	l, err := loadList(f.path, f.issuer)
+	l, err := loadList(f.path, f.issuer, "")
 	if err != nil {
 		return err
 	}
 	// RFC 5280, Section 5.2.3: numbers only grow.
 	if f.list != nil && l.Number.Cmp(f.list.Number) < 0 {
+		_ = l.file.drop()
 		return fmt.Errorf("%s: CRL number %v is older than %v, which is in force", f.path, l.Number, f.list.Number)
+	}
+	if f.list != nil {
+		_ = f.list.file.drop() // it was only read
 	}
 	f.list, f.failed, f.warned = l, "", time.Time{}
 	f.logger.Info("read the root's CRL", "path", f.path, "number", l.Number, "next_update", l.NextUpdate)

@@ -25,8 +25,8 @@ type Config struct {
 	Store  Store
 	Issuer *ca.Issuer // the intermediate
 
-	// CRLDir is the folder that holds the CRL across restarts; "" keeps it in
-	// memory alone.
+	// CRLDir is the folder that holds the CRLs across restarts; "" keeps them in
+	// temporary files.
 	CRLDir string
 	// RootCRL is the file with the root's CRL, DER or PEM, which was signed where
 	// the root's key is. It is read again when it changes. It may be "" only where
@@ -36,6 +36,9 @@ type Config struct {
 	// CRLOverlap is how long before nextUpdate the next one is out, 0 for two
 	// thirds of the lifetime.
 	CRLLifetime, CRLOverlap time.Duration
+	// DeltaOf is the URL of the complete CRL, where each CRL shall have a delta, whose
+	// URL is that of the CRL with ".delta.crl" at its end; "" for no deltas.
+	DeltaOf string
 
 	// OCSPLifetime is from an answer's making to its nextUpdate, 0 for an hour. A
 	// cache on the way may keep an answer for so long.
@@ -132,8 +135,15 @@ func (s *Service) SetTimes(t Times) error {
 		return err
 	}
 	s.times.Store(&t)
-	s.Publisher.notify()
+	s.Publisher.remakeAll()
 	return nil
+}
+
+// SetCRLs puts another Config.DeltaOf into force, and takes up partitions that the store
+// has got: at once, if [Service.Run] runs.
+func (s *Service) SetCRLs(deltaOf string) {
+	s.Publisher.deltas.Store(&deltaOf)
+	s.Publisher.remakeAll()
 }
 
 // Run keeps CRLs, the OCSP signer and the answers that it signs ahead current until ctx ends. It must run once
@@ -142,11 +152,14 @@ func (s *Service) SetTimes(t Times) error {
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Publisher.run(ctx) })
+	g.Go(func() error { s.Publisher.unsaved.run(ctx); return nil })
 	g.Go(func() error { return s.Responder.run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
 		s.Publisher.push.close() // or a server that stops would wait for those who listen
 		return nil
 	})
-	return g.Wait()
+	err := g.Wait()
+	s.Publisher.save()
+	return err
 }

@@ -59,12 +59,12 @@ func (s *faultyStore) NextCRLNumber(ctx context.Context, issuer string) (uint64,
 	return s.Store.NextCRLNumber(ctx, issuer)
 }
 
-func (s *faultyStore) Revoked(ctx context.Context, issuer string, yield func(revocation.Entry) bool) error {
+func (s *faultyStore) RevokedEntries(ctx context.Context, scope revocation.Scope, begin func(revocation.Snapshot) error, yield func([]byte) error) error {
 	s.crls.Add(1)
 	if s.gate != nil {
 		<-s.gate
 	}
-	return s.Store.Revoked(ctx, issuer, yield)
+	return s.Store.RevokedEntries(ctx, scope, begin, yield)
 }
 
 func (s *faultyStore) Certificate(ctx context.Context, issuer string, serial ca.Serial) (ca.Certificate, error) {
@@ -174,15 +174,42 @@ func (w *world) refresh() {
 	must(w, w.service.Publisher.Refresh(context.Background()))
 }
 
+// der is what is in the list's file.
+func (w *world) der(l *revocation.List) []byte {
+	w.Helper()
+	open, err := l.Open()
+	must(w, err)
+	defer func() { must(w, open.Close()) }()
+	der, err := io.ReadAll(open)
+	must(w, err)
+	return der
+}
+
+// list is the CRL in force of that scope, parsed.
+func (w *world) list(s revocation.Scope, delta bool) *crl.List {
+	w.Helper()
+	for {
+		l := w.service.Publisher.CurrentOf(s, delta)
+		if l == nil {
+			w.Fatalf("there is no CRL of %+v", s)
+		}
+		open, err := l.Open()
+		if errors.Is(err, os.ErrClosed) {
+			continue // another has just taken its place
+		}
+		must(w, err)
+		der, err := io.ReadAll(open)
+		must(w, errors.Join(err, open.Close()))
+		parsed, err := crl.Parse(der)
+		must(w, err)
+		return parsed
+	}
+}
+
 // onCRL is what the issuer's CRL says of each serial, in hex.
 func (w *world) onCRL() map[string]ca.Reason {
 	w.Helper()
-	l := w.service.Publisher.Current(w.Issuer.ID())
-	if l == nil {
-		w.Fatal("there is no CRL")
-	}
-	parsed, err := crl.Parse(l.DER)
-	must(w, err)
+	parsed := w.list(revocation.Scope{Issuer: w.Issuer.ID()}, false)
 	out := map[string]ca.Reason{}
 	for e := range parsed.All() {
 		out[hex.EncodeToString(e.Serial)] = e.Reason

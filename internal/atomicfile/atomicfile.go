@@ -76,6 +76,14 @@ func (f *File) commit() error {
 	return syncDir(filepath.Dir(f.path))
 }
 
+// Rename gives a file that is flushed to disk the name path, in one step and for good.
+func Rename(from, path string) error {
+	if err := os.Rename(from, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
 // Discard deletes the file; after Commit it does nothing.
 func (f *File) Discard() {
 	if f.file != nil {

@@ -35,7 +35,7 @@ func CheckSignature(list *List, issuer *x509.Certificate) error {
 	if err := mayIssue(issuer); err != nil {
 		return fmt.Errorf("%w %q: %w", ErrSignature, issuer.Subject, err)
 	}
-	if err := issuer.CheckSignature(list.head.SignatureAlgorithm, list.RawTBS, list.head.Signature); err != nil {
+	if err := issuer.CheckSignature(list.head.SignatureAlgorithm, list.RawTBS, list.Signature); err != nil {
 		return fmt.Errorf("%w %q: %w", ErrSignature, issuer.Subject, err)
 	}
 	return nil

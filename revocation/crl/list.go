@@ -19,6 +19,7 @@ type List struct {
 	Raw       []byte // the CRL
 	RawTBS    []byte // what is signed of it
 	RawIssuer []byte
+	Signature []byte // no two lists of an issuer share it
 
 	Issuer                 pkix.Name
 	Number                 *big.Int

@@ -122,7 +122,7 @@ func (l *List) readHead(p parts) error {
 	if l.head, err = x509.ParseRevocationList(der); err != nil {
 		return err
 	}
-	l.Issuer, l.Number = l.head.Issuer, l.head.Number
+	l.Issuer, l.Number, l.Signature = l.head.Issuer, l.head.Number, l.head.Signature
 	l.ThisUpdate, l.NextUpdate = l.head.ThisUpdate, l.head.NextUpdate
 	if l.Number == nil || l.Number.Sign() < 0 { // RFC 5280, Section 5.2.3
 		return errors.New("it has no CRL number")
