@@ -64,8 +64,11 @@ func TestAwaitSharesTheCRLOfABurst(t *testing.T) {
 	before := w.store.crls.Load()
 	const callers = 20
 	errs := make(chan error, callers)
+	var burst []*ca.Certificate
 	for range callers {
-		c := w.issue("alice")
+		burst = append(burst, w.issue("alice"))
+	}
+	for _, c := range burst {
 		go func() {
 			w.revoke(c, ca.Superseded)
 			err := w.service.Publisher.Await(t.Context())
