@@ -75,6 +75,24 @@ func (c *CA) RunOutAt(ctx context.Context, bundle []byte, nextUpdate time.Time) 
 	return nil, errors.New("the bundle has no CRL of the intermediate")
 }
 
+// NextUntil is the intermediate's CRL after the one given, DER, that soon ends: the
+// last before the CA goes down.
+func (c *CA) NextUntil(ctx context.Context, der []byte, nextUpdate time.Time) ([]byte, error) {
+	intermediate, err := c.intermediate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return nil, err
+	}
+	next := &x509.RevocationList{
+		Number: new(big.Int).Add(list.Number, big.NewInt(1)), ThisUpdate: time.Now(), NextUpdate: nextUpdate,
+		RevokedCertificateEntries: list.RevokedCertificateEntries,
+	}
+	return x509.CreateRevocationList(rand.Reader, next, intermediate.cert, intermediate.key)
+}
+
 // Without is a bundle, PEM, that lacks the CRL of one issuer.
 func Without(bundle []byte, issuer pkix.Name) ([]byte, error) {
 	lists, err := crl.Split(bundle)

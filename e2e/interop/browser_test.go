@@ -92,7 +92,7 @@ func tryRevokedInView(t *testing.T, s *stand, b *browser.Browser, card *harness.
 func nginxWithPages() recipe {
 	r := nginx()
 	r.prepare = func(s *stand) {
-		s.htpasswd("passwords")
+		s.put("passwords", []byte(s.hashed()))
 		s.webCertificate()
 		serve(s.t, 24432, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -139,11 +139,4 @@ func openBrowser(t *testing.T, s *stand, kind browser.Kind, env []string) *brows
 	must(t, err)
 	t.Cleanup(b.Stop)
 	return b
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"regexp"
@@ -86,6 +87,7 @@ func (s *site) ask(ctx context.Context, client *http.Client, w way, v visitor) o
 	if err != nil {
 		return outcome{said: err.Error()}
 	}
+	req.Header.Set("Accept", "text/html, */*") // as browsers do
 	for name, values := range v.header {
 		req.Header[name] = values
 	}
@@ -105,19 +107,25 @@ func (s *site) ask(ctx context.Context, client *http.Client, w way, v visitor) o
 	if resp.StatusCode == http.StatusOK && json.Unmarshal(body, &got) == nil {
 		return outcome{in: true, user: got.Get(userHeader), said: "in", got: got}
 	}
+	if name := welcome.FindSubmatch(body); resp.StatusCode == http.StatusOK && name != nil {
+		return outcome{in: true, user: string(name[1]), said: "in"}
+	}
 	return outcome{said: told(resp, body)}
 }
 
+// welcome is the page of a server that has no other application behind it.
+var welcome = regexp.MustCompile(`<title>Welcome, (.*?)</title>`)
+
 // told is a page in a few words: its status and title.
 func told(resp *http.Response, body []byte) string {
-	if resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("WWW-Authenticate") != "" {
+	if resp.StatusCode == http.StatusUnauthorized && strings.HasPrefix(resp.Header.Get("WWW-Authenticate"), "Basic") {
 		return "401, asked for a password"
 	}
 	title := regexp.MustCompile(`<title>(.*?)</title>`).FindSubmatch(body)
 	if title == nil {
 		return fmt.Sprintf("%d without a page", resp.StatusCode)
 	}
-	return fmt.Sprintf("%d “%s”", resp.StatusCode, title[1])
+	return fmt.Sprintf("%d “%s”", resp.StatusCode, html.UnescapeString(string(title[1])))
 }
 
 // alert is an error of the connection in a few words: the TLS alert, where there

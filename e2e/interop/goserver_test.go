@@ -1,0 +1,49 @@
+package interop
+
+import (
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+func TestGoServer(t *testing.T) { runChecked(t, goServer) }
+
+func goServer(t *testing.T, r *relay) checked {
+	return checked{relay: r, health: "http://127.0.0.1:24482/", recipe: recipe{
+		name:  "go",
+		title: func(*testing.T) string { return "Go " + strings.TrimPrefix(runtime.Version(), "go") + ", `relying`" },
+		ports: []int{24480, 24481, 24482},
+		prepare: func(s *stand) {
+			s.bcryptPasswords("passwords")
+			output(s.t, ".", "go", "build", "-o", s.path("server"), "../../docs/servers/go")
+		},
+		command: func(s *stand) *exec.Cmd {
+			cmd := exec.Command(s.path("server"), "-ca", r.URL)
+			cmd.Dir = s.prefix
+			return cmd
+		},
+		door: func(s *stand) door { return newSite(s, 24480, 24481) },
+		says: byRelying,
+	}}
+}
+
+// byRelying is how package relying explains a refusal.
+var byRelying = map[string]string{
+	caseNone:     "401 “A certificate is needed here”",
+	caseRevoked:  "403 “Your certificate is revoked”",
+	caseExpired:  "403 “Your certificate has expired”",
+	caseStranger: "403 “Your certificate is from another CA”",
+	caseMissing:  "503 “Certificates can't be checked now”",
+	caseRunOut:   "503 “Certificates can't be checked now”",
+}
+
+// bcryptPasswords makes a file of passwords as "htpasswd -B" does.
+func (s *stand) bcryptPasswords(name string) {
+	s.t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(guestPassword), bcrypt.MinCost)
+	must(s.t, err)
+	s.put(name, []byte(guest+":"+string(hash)+"\n"))
+}
