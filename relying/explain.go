@@ -31,6 +31,8 @@ var explanations = map[Reason]explanation{
 		[]string{"Tell the administrator: this should not happen."}},
 	Malformed: {"Your certificate can't be read", "What came in its place is no certificate.",
 		[]string{"Tell the administrator: the proxy in front of this server may be set up wrongly."}},
+	NoName: {"Your certificate lacks a name", "It does not have the kind of name that this server goes by.",
+		[]string{"Ask the administrator for a certificate that has it, or choose another one."}},
 	Forged: {"This request bears a name that it may not bear", "It has a header that only this server's proxy may set.",
 		[]string{"If you did not do that yourself, look for a browser extension or a proxy that adds headers."}},
 	NoCRL:      cannotCheck,

@@ -32,6 +32,7 @@ const (
 	WrongUsage    Reason = "wrong-usage"    // not a certificate for clients
 	Unknown       Reason = "unknown"        // its issuer says that it never issued it
 	Malformed     Reason = "malformed"      // not a certificate
+	NoName        Reason = "no-name"        // it lacks the name that is asked for
 	Forged        Reason = "forged-header"  // the request bears a header that only a proxy may set
 
 	NoCRL      Reason = "no-crl"      // a level's CRL was never fetched
