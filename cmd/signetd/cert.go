@@ -17,38 +17,55 @@ import (
 
 func certCommand() *cli.Command {
 	return command.Group("cert", "certificates that were issued",
-		certList(), certShow(), certRevoke("revoke"),
-		certOne("hold", "take a certificate back until it is released", "cert.hold"),
-		certOne("release", "take the hold off a certificate", "cert.release"))
+		certList(), certShow(), certRevoke(),
+		certOne(actionHold, "take a certificate back until it is released", "cert.hold"),
+		certOne(actionRelease, "take the hold off a certificate", "cert.release"))
 }
 
 // revokeCommand is "cert revoke" again, for whoever is in a hurry.
-func revokeCommand() *cli.Command { return certRevoke("revoke") }
+func revokeCommand() *cli.Command { return certRevoke() }
 
-func certRevoke(name string) *cli.Command {
+// serialOrFlags describes what a command takes that changes one certificate or many.
+const serialOrFlags = "SERIAL may be the first digits of the serial number where no other begins with them. " +
+	"In its place, flags choose many: those for which all of the flags hold and that have not run out, or those in a file."
+
+func certRevoke() *cli.Command {
 	return &cli.Command{
-		Name: name, Usage: "take a certificate back for good", ArgsUsage: "SERIAL",
-		Description: "SERIAL may be the first digits of the serial number where no other begins with them.",
-		Flags: reportFlags(&cli.StringFlag{Name: "reason", Value: ca.Unspecified.String(),
+		Name: actionRevoke, Usage: "take certificates back for good", ArgsUsage: "[SERIAL]", Description: serialOrFlags,
+		Flags: append(reportFlags(manyFlags()...), &cli.StringFlag{Name: "reason", Value: ca.Unspecified.String(),
 			Usage: "`REASON` of RFC 5280: " + strings.Join(ca.Reasons(), ", ")}),
 		Action: func(c *cli.Context) error {
+			if _, err := ca.ParseReason(c.String("reason")); err != nil {
+				return command.Usage(c, "--reason: %w", err)
+			}
+			if choosesMany(c) {
+				return changeMany(c, actionOf(c.String("reason")), c.String("reason"))
+			}
 			args, err := command.Args(c, "SERIAL")
 			if err != nil {
 				return err
-			}
-			if _, err := ca.ParseReason(c.String("reason")); err != nil {
-				return command.Usage(c, "--reason: %w", err)
 			}
 			return operateOnCert(c, "cert.revoke", oneCert{Serial: args[0], Reason: c.String("reason")})
 		},
 	}
 }
 
-// certOne makes a command that does one operation on one certificate.
+// actionOf is what revoking with that reason is.
+func actionOf(reason string) string {
+	if reason == ca.CertificateHold.String() {
+		return actionHold
+	}
+	return actionRevoke
+}
+
+// certOne makes a command that does one operation on one certificate, or on many.
 func certOne(name, usage, operation string) *cli.Command {
 	return &cli.Command{
-		Name: name, Usage: usage, ArgsUsage: "SERIAL", Flags: reportFlags(),
+		Name: name, Usage: usage, ArgsUsage: "[SERIAL]", Description: serialOrFlags, Flags: reportFlags(manyFlags()...),
 		Action: func(c *cli.Context) error {
+			if choosesMany(c) {
+				return changeMany(c, name, "")
+			}
 			args, err := command.Args(c, "SERIAL")
 			if err != nil {
 				return err
@@ -89,10 +106,7 @@ func certShow() *cli.Command {
 
 func certList() *cli.Command {
 	return &cli.Command{
-		Name: "list", Usage: "list certificates", Flags: reportFlags(
-			&cli.StringFlag{Name: "user", Usage: "those of `USER`"},
-			&cli.Uint64Flag{Name: "card", Usage: "those whose key is in the card with this `SERIAL`"},
-			&cli.StringFlag{Name: "expiring-before", Usage: "those that run out before `DATE`: 2027-01-31 or RFC 3339"},
+		Name: "list", Usage: "list certificates", Flags: append(reportFlags(filterFlags()...),
 			&cli.StringFlag{Name: "expiring", Usage: "those that are valid and run out within `TIME`: \"30d\""},
 			&cli.BoolFlag{Name: "revoked", Usage: "those that are revoked or on hold; --revoked=false: those that are not"},
 			&cli.BoolFlag{Name: "all", Usage: "the CA's own too"}),
@@ -122,18 +136,13 @@ func filterOf(c *cli.Context) (f certFilter, after time.Time, err error) {
 	if _, err := command.Args(c); err != nil {
 		return f, after, err
 	}
-	f = certFilter{Account: c.String("user"), Card: uint32(c.Uint64("card")), All: c.Bool("all")}
-	if uint64(f.Card) != c.Uint64("card") {
-		return f, after, command.Usage(c, "--card: no card has that serial number")
+	if f, err = chosenBy(c); err != nil {
+		return f, after, err
 	}
+	f.All = c.Bool("all")
 	if c.IsSet("revoked") {
 		revoked := c.Bool("revoked")
 		f.Revoked = &revoked
-	}
-	if s := c.String("expiring-before"); s != "" {
-		if f.ExpiresBefore, err = parseDate(s); err != nil {
-			return f, after, command.Usage(c, "--expiring-before: %w", err)
-		}
 	}
 	if s := c.String("expiring"); s != "" {
 		d, err := parseDuration(s)
@@ -238,13 +247,18 @@ func (c certificate) print(w io.Writer) {
 	if c.Revocation != nil {
 		row("Since", c.Revocation.At.UTC().Format(timeFormat)+", by "+c.Revocation.By)
 	}
-	row("CRL", map[string]string{
-		crlOut:     "out, and OCSP says the same",
-		crlDelayed: "on its way; the server's log says what holds it up. OCSP says so already",
-		crlStopped: "made when the server starts; until then nobody is told",
-	}[c.CRL])
+	row("CRL", crlInWords(c.CRL))
 	if card := c.Card; card != nil {
 		row("Card", fmt.Sprintf("%d, firmware %s, slot %s", card.Serial, card.Firmware, card.Slot))
 		row("Policies", "PIN "+card.PINPolicy+", touch "+card.TouchPolicy)
 	}
+}
+
+// crlInWords says where the CRL is that shows a change.
+func crlInWords(crl string) string {
+	return map[string]string{
+		crlOut:     "out, and OCSP says the same",
+		crlDelayed: "on its way; the server's log says what holds it up. OCSP says so already",
+		crlStopped: "made when the server starts; until then nobody is told",
+	}[crl]
 }

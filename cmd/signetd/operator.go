@@ -53,6 +53,8 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/cert.revoke", operation(o.revoke))
 	mux.Handle("POST /op/cert.hold", operation(o.hold))
 	mux.Handle("POST /op/cert.release", operation(o.release))
+	mux.HandleFunc("POST /op/cert.choose", o.chooseCertificates)
+	mux.HandleFunc("POST /op/cert.many", o.changeMany)
 	return mux
 }
 
@@ -60,7 +62,7 @@ func (o *operator) Handler() http.Handler {
 func operation[In, Out any](do func(context.Context, In) (Out, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		if err := readOperation(w, r, &in); err != nil {
+		if err := readOperation(w, r, &in, maxOperation); err != nil {
 			problem.Write(w, problemOf(err))
 			return
 		}
@@ -74,8 +76,9 @@ func operation[In, Out any](do func(context.Context, In) (Out, error)) http.Hand
 	})
 }
 
-func readOperation(w http.ResponseWriter, r *http.Request, in any) error {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOperation))
+// readOperation reads a request's JSON, of that many octets at most.
+func readOperation(w http.ResponseWriter, r *http.Request, in any, limit int64) error {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
 	d.DisallowUnknownFields()
 	if err := d.Decode(in); err != nil && !errors.Is(err, io.EOF) {
 		return &badInput{fmt.Errorf("reading the request: %w", err)}
@@ -99,7 +102,7 @@ func problemOf(err error) *problem.Problem {
 	var input *enroll.InputError
 	var refused *enroll.RefusedError
 	switch {
-	case errors.As(err, &bad), errors.As(err, &input):
+	case errors.As(err, &bad), errors.As(err, &input), errors.Is(err, revocation.ErrFilter), errors.Is(err, revocation.ErrReason):
 		set("bad-request", "Bad request", http.StatusBadRequest)
 	case errors.Is(err, enroll.ErrNotFound), errors.Is(err, revocation.ErrNotFound):
 		set("not-found", "Not found", http.StatusNotFound)

@@ -56,6 +56,7 @@ func certificateOf(c ca.Certificate, now time.Time) certificate {
 type certFilter struct {
 	Account       string    `json:"account,omitempty"`
 	Card          uint32    `json:"card,omitempty"`
+	Profile       string    `json:"profile,omitempty"`
 	ExpiresBefore time.Time `json:"expires_before,omitzero"`
 	Revoked       *bool     `json:"revoked,omitempty"`
 	// All lists the CA's own certificates too.
@@ -66,19 +67,33 @@ type certFilter struct {
 // more certificates than fit into memory.
 func (o *operator) listCertificates(w http.ResponseWriter, r *http.Request) {
 	var in certFilter
-	if err := readOperation(w, r, &in); err != nil {
+	if err := readOperation(w, r, &in, maxOperation); err != nil {
 		problem.Write(w, problemOf(err))
 		return
 	}
-	f := revocation.Filter{
-		Account: in.Account, CardSerial: in.Card, ExpiresBefore: in.ExpiresBefore, Revoked: in.Revoked, Leaf: !in.All,
+	f := in.filter()
+	f.Leaf = !in.All
+	now := time.Now()
+	streamJSON(w, func(send func(any) bool) error {
+		return o.store.Certificates(r.Context(), f, func(c ca.Certificate) bool { return send(certificateOf(c, now)) })
+	})
+}
+
+func (f certFilter) filter() revocation.Filter {
+	return revocation.Filter{
+		Account: f.Account, CardSerial: f.Card, Profile: f.Profile, ExpiresBefore: f.ExpiresBefore, Revoked: f.Revoked,
 	}
+}
+
+// streamJSON answers with what read sends, one JSON value after the other, or with a
+// problem where it fails before the first.
+func streamJSON(w http.ResponseWriter, read func(send func(any) bool) error) {
 	w.Header().Set("Content-Type", "application/jsonl")
-	e, now, written := json.NewEncoder(w), time.Now(), false
+	e, written := json.NewEncoder(w), false
 	var failed error
-	err := o.store.Certificates(r.Context(), f, func(c ca.Certificate) bool {
+	err := read(func(v any) bool {
 		written = true
-		failed = e.Encode(certificateOf(c, now))
+		failed = e.Encode(v)
 		return failed == nil
 	})
 	switch err := errors.Join(err, failed); {

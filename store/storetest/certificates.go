@@ -77,6 +77,7 @@ func testCertificates(t *testing.T, f *fixture) {
 		e.Certificate.Issuer = []string{issuerA, issuerB}[i/2%2]
 		e.Certificate.NotAfter = f.now.AddDate(0, 0, i)
 		e.Certificate.Card.Serial = uint32(i / 6)
+		e.Certificate.Profile = []string{"user", "admin", "machine"}[i%3]
 		if i%5 == 0 {
 			e.Certificate.Card = nil
 		}
@@ -94,6 +95,7 @@ func testCertificates(t *testing.T, f *fixture) {
 	yes, no := true, false
 	for name, filter := range map[string]revocation.Filter{
 		"all": {}, "account": {Account: "alice"}, "issuer": {Issuer: issuerB}, "card": {CardSerial: 3},
+		"profile": {Profile: "admin"},
 		"expiring": {ExpiresBefore: f.now.AddDate(0, 0, 7)}, "revoked": {Revoked: &yes}, "standing": {Revoked: &no},
 		"leaf": {Leaf: true}, "none": {Account: "carol"}, "prefix of an account": {Account: "al"},
 		"several": {Account: "bob", Issuer: issuerA, ExpiresBefore: f.now.AddDate(0, 0, 15), Revoked: &no, Leaf: true},
@@ -134,6 +136,7 @@ func (f *fixture) list(t *testing.T, filter revocation.Filter) (all []ca.Certifi
 func wanted(f revocation.Filter, c ca.Certificate) bool {
 	return (f.Account == "" || f.Account == c.Account) &&
 		(f.Issuer == "" || f.Issuer == c.Issuer) &&
+		(f.Profile == "" || f.Profile == c.Profile) &&
 		(f.CardSerial == 0 || c.Card != nil && f.CardSerial == c.Card.Serial) &&
 		(f.ExpiresBefore.IsZero() || c.NotAfter.Before(f.ExpiresBefore)) &&
 		(f.Revoked == nil || *f.Revoked == (c.Revocation != nil)) &&

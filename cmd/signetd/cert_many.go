@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"signet/ca"
+	"signet/internal/command"
+	"signet/internal/exit"
+	"signet/internal/problem"
+	"signet/revocation"
+)
+
+// filterFlags choose certificates, and are the same wherever that is done.
+func filterFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "user", Usage: "those of `USER`"},
+		&cli.Uint64Flag{Name: "card", Usage: "those whose key is in the card with this `SERIAL`"},
+		&cli.StringFlag{Name: "profile", Usage: "those of `PROFILE`"},
+		&cli.StringFlag{Name: "expiring-before", Usage: "those that run out before `DATE`: 2027-01-31 or RFC 3339"},
+	}
+}
+
+// manyFlags choose many certificates in the place of one.
+func manyFlags() []cli.Flag {
+	return append(filterFlags(),
+		&cli.StringFlag{Name: "from", Usage: "those whose serial numbers are in `FILE`, one a line; - is stdin"},
+		&cli.BoolFlag{Name: "yes", Usage: "ask for no confirmation"})
+}
+
+// choosesMany reports whether the command line is about many.
+func choosesMany(c *cli.Context) bool {
+	return c.IsSet("from") || slices.ContainsFunc(filterFlags(), func(f cli.Flag) bool { return c.IsSet(f.Names()[0]) })
+}
+
+// many is an action on certificates chosen by filters or by a file.
+type many struct {
+	c      *cli.Context
+	client *operatorClient
+	action string
+	reason string
+	// serials are those that the action concerns; already how many more were
+	// chosen that it doesn't.
+	serials []ca.Serial
+	already int
+}
+
+// manyResult is what the command reports.
+type manyResult struct {
+	Action string `json:"action"`
+	Reason string `json:"reason,omitempty"`
+	revocation.Batch
+	CRL string `json:"crl,omitempty"`
+}
+
+// changeMany does the action to all certificates that the flags choose.
+func changeMany(c *cli.Context, action, reason string) error {
+	if _, err := command.Args(c); err != nil {
+		return command.Usage(c, "give a serial number, or choose several by flags, but not both")
+	}
+	f, err := chosenBy(c)
+	if err != nil {
+		return err
+	}
+	m := &many{c: c, action: action, reason: reason}
+	if c.IsSet("from") {
+		if m.serials, err = serialsFrom(c.String("from")); err != nil {
+			return exit.With(exit.Usage, err, "")
+		}
+	}
+	if m.client, err = dialOperator(c); err != nil {
+		return err
+	}
+	defer m.client.close()
+	if !c.IsSet("from") {
+		if err := m.choose(f); err != nil {
+			return err
+		}
+	}
+	if err := m.confirm(); err != nil {
+		return err
+	}
+	return m.run()
+}
+
+// chosenBy is the filter that the flags make.
+func chosenBy(c *cli.Context) (f certFilter, err error) {
+	if c.IsSet("from") && slices.ContainsFunc(filterFlags(), func(f cli.Flag) bool { return c.IsSet(f.Names()[0]) }) {
+		return f, command.Usage(c, "--from names certificates: nothing else can choose among them")
+	}
+	f = certFilter{Account: c.String("user"), Card: uint32(c.Uint64("card")), Profile: c.String("profile")}
+	if uint64(f.Card) != c.Uint64("card") {
+		return f, command.Usage(c, "--card: no card has that serial number")
+	}
+	if s := c.String("expiring-before"); s != "" {
+		if f.ExpiresBefore, err = parseDate(s); err != nil {
+			return f, command.Usage(c, "--expiring-before: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// choose asks for the certificates that the filter lets through.
+func (m *many) choose(f certFilter) error {
+	body, err := m.client.post(m.c.Context, "cert.choose", choosing{m.action, f})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for from := json.NewDecoder(body); ; {
+		var one choice
+		err := from.Decode(&one)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the list of certificates broke off; nothing was changed: %w", err)
+		case one.Concerned:
+			m.serials = append(m.serials, one.Serial)
+		default:
+			m.already++
+		}
+	}
+}
+
+// confirm shows what is about to happen and asks whether it shall.
+func (m *many) confirm() error {
+	w := m.c.App.ErrWriter
+	fmt.Fprintf(w, "%s will be %s", certificates(len(m.serials)), map[string]string{
+		actionRevoke: "revoked for good, reason " + m.reason, actionHold: "put on hold", actionRelease: "released",
+	}[m.action])
+	if m.already > 0 {
+		fmt.Fprintf(w, "; %d more need no change", m.already)
+	}
+	fmt.Fprintln(w, ".")
+	switch {
+	case m.c.Bool("yes") || len(m.serials) == 0:
+		return nil
+	case m.c.String("from") == "-" || !term.IsTerminal(int(os.Stdin.Fd())):
+		return exit.With(exit.Usage, errors.New("a confirmation is wanted, and there is no terminal to ask at"),
+			"In a script, give --yes.")
+	}
+	fmt.Fprintf(w, "Type %q to go on: ", m.action)
+	line, _ := bufio.NewReader(io.LimitReader(os.Stdin, 100)).ReadString('\n')
+	if strings.TrimSpace(line) != m.action {
+		return exit.With(exit.Failed, errors.New("not confirmed: nothing was changed"), "")
+	}
+	return nil
+}
+
+func certificates(n int) string {
+	if n == 1 {
+		return "1 certificate"
+	}
+	return fmt.Sprintf("%d certificates", n)
+}
+
+// run does it and reports.
+func (m *many) run() error {
+	ctx, stop := signal.NotifyContext(m.c.Context, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	m.c.Context = ctx
+	out := manyResult{Action: m.action, Reason: m.reason, Batch: revocation.Batch{Already: m.already}}
+	for some := range slices.Chunk(m.serials, maxMany) {
+		if err := m.part(some, &out); err != nil {
+			return exit.With(exit.CodeOf(err), fmt.Errorf("it ended after %s: %w", certificates(out.Changed), err),
+				"What was done is done. The same command again goes on with the rest.")
+		}
+	}
+	if err := report(m.c, out, out.print); err != nil {
+		return err
+	}
+	if out.NotFound > 0 {
+		return exit.With(exit.NotFound, fmt.Errorf("%d of the serial numbers are none of this CA's", out.NotFound), "")
+	}
+	return nil
+}
+
+// part has some of the serials changed, and adds to out what became of them.
+func (m *many) part(some []ca.Serial, out *manyResult) error {
+	body, err := m.client.post(m.c.Context, "cert.many", manyCerts{m.action, m.reason, some})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	before := out.Batch
+	for from := json.NewDecoder(body); ; {
+		var now manyDone
+		if err := from.Decode(&now); err != nil {
+			return fmt.Errorf("the server's answer broke off: %w", err)
+		}
+		out.Changed = before.Changed + now.Changed
+		out.Already = before.Already + now.Already
+		out.NotFound = before.NotFound + now.NotFound
+		out.Unknown = append(slices.Clip(before.Unknown), now.Unknown...)
+		switch {
+		case now.Failed != nil:
+			return failedPart(now.Failed)
+		case now.Last:
+			out.CRL = now.CRL
+			return nil
+		}
+		m.progress(out)
+	}
+}
+
+func failedPart(p *problem.Problem) error { return exit.With(exit.Failed, p, p.Hint) }
+
+// progress says on stderr how far it is: over and over in one line of a terminal.
+func (m *many) progress(out *manyResult) {
+	done := out.Changed + out.Already - m.already + out.NotFound
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		end := "\r"
+		if done == len(m.serials) {
+			end = "\n"
+		}
+		fmt.Fprintf(m.c.App.ErrWriter, "%d of %d%s", done, len(m.serials), end)
+	} else if done%10_000 < 1000 {
+		fmt.Fprintf(m.c.App.ErrWriter, "%d of %d\n", done, len(m.serials))
+	}
+}
+
+func (r manyResult) print(w io.Writer) {
+	row := func(name, value string) { fmt.Fprintf(w, "%-12s %s\n", name, value) }
+	row(map[string]string{actionRevoke: "Revoked", actionHold: "On hold", actionRelease: "Released"}[r.Action], fmt.Sprint(r.Changed))
+	if r.Already > 0 {
+		row("Unchanged", fmt.Sprintf("%d that needed no change", r.Already))
+	}
+	for i, serial := range r.Unknown {
+		row(map[bool]string{true: "Not found"}[i == 0], serial.String())
+	}
+	if more := r.NotFound - len(r.Unknown); more > 0 {
+		row("", fmt.Sprintf("and %d more", more))
+	}
+	if r.CRL != "" {
+		row("CRL", crlInWords(r.CRL))
+	}
+}

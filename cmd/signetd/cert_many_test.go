@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"signet/ca"
+	"signet/internal/exit"
+)
+
+func TestReadSerials(t *testing.T) {
+	const one, two = "0123456789abcdef0123456789abcdef01234567", "7f23456789abcdef0123456789abcdef01234567"
+	colons := "01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67"
+	for name, test := range map[string]struct {
+		text string
+		want string // the serials, or what the error says
+	}{
+		"none":            {"", ""},
+		"comments":        {"# a\n\n  # b\r\n" + one + "# c", one},
+		"twice":           {one + "\n" + two + "\r\n" + colons + "\n", one + " " + two},
+		"half a serial":   {one + "\n" + two[:39], "line 2"},
+		"more than one":   {one + " " + two, "line 1"},
+		"another's":       {"ff" + one[2:], "not a serial number of this CA"},
+		"a line of 1 MiB": {one + "\n" + strings.Repeat("0", 1<<20), "line 2 is no serial number: it is too long"},
+		"an HTML page":    {"<!doctype html>\n<p>no", "line 1"},
+		"no line end":     {two, two},
+	} {
+		t.Run(name, func(t *testing.T) {
+			serials, err := readSerials(strings.NewReader(test.text))
+			if err != nil {
+				if !strings.Contains(err.Error(), test.want) || test.want == "" {
+					t.Errorf("it says %v, want %q", err, test.want)
+				}
+				return
+			}
+			var got []string
+			for _, s := range serials {
+				got = append(got, s.String())
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("got %v, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func FuzzReadSerials(f *testing.F) {
+	f.Add([]byte("# a\n0123456789abcdef0123456789abcdef01234567\n"))
+	f.Add([]byte("01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67 # b\r\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		serials, err := readSerials(bytes.NewReader(text))
+		if err != nil {
+			return
+		}
+		var again strings.Builder
+		for _, s := range serials {
+			again.WriteString(s.String() + "\n")
+		}
+		second, err := readSerials(strings.NewReader(again.String()))
+		if err != nil || len(second) != len(serials) {
+			t.Errorf("%d serials, written and read again %d: %v", len(serials), len(second), err)
+		}
+	})
+}
+
+// At a terminal the action is typed; anything else changes nothing.
+func TestManyAreConfirmedAtTheTerminal(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ca")
+	setUp := exec.Command("signetd", "init", "--dir", dir, "--host", "ca.example", "--password-file", "-")
+	setUp.Stdin = strings.NewReader("correct horse\n")
+	if out, err := setUp.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	list := filepath.Join(t.TempDir(), "serials")
+	if err := os.WriteFile(list, []byte(ca.Serial{1}.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for answer, want := range map[string]int{"y\n": exit.Failed, "\n": exit.Failed, "hold\n": exit.NotFound} {
+		person, program := openTerminal(t)
+		cmd := exec.Command("signetd", "cert", "hold", "--dir", dir, "--from", list)
+		var talk bytes.Buffer
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = program, io.Discard, &talk
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		if _, err := person.WriteString(answer); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(talk.String(), `1 certificate will be put on hold.`) {
+			t.Errorf("%q gives exit code %d, want %d: %s", answer, code, want, talk.String())
+		}
+	}
+}
