@@ -95,7 +95,7 @@ func testCertificates(t *testing.T, f *fixture) {
 	yes, no := true, false
 	for name, filter := range map[string]revocation.Filter{
 		"all": {}, "account": {Account: "alice"}, "issuer": {Issuer: issuerB}, "card": {CardSerial: 3},
-		"profile": {Profile: "admin"},
+		"profile":  {Profile: "admin"},
 		"expiring": {ExpiresBefore: f.now.AddDate(0, 0, 7)}, "revoked": {Revoked: &yes}, "standing": {Revoked: &no},
 		"leaf": {Leaf: true}, "none": {Account: "carol"}, "prefix of an account": {Account: "al"},
 		"several": {Account: "bob", Issuer: issuerA, ExpiresBefore: f.now.AddDate(0, 0, 15), Revoked: &no, Leaf: true},
