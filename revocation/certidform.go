@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"math"
+	"strings"
 
 	"signet/ca"
 	"signet/revocation/ocsp"
@@ -26,7 +28,8 @@ const aheadForm = 0
 // serial number: there is nothing to parse, and each certificate has no more
 // spellings than there are forms.
 type certIDForms struct {
-	forms []certIDForm
+	forms   []certIDForm
+	sextets sextets
 }
 
 type certIDForm struct {
@@ -41,7 +44,7 @@ func newCertIDForms(issuer *x509.Certificate) (*certIDForms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("naming certificates for OCSP: %w", err)
 	}
-	f := new(certIDForms)
+	f := &certIDForms{sextets: newSextets()}
 	for _, id := range ids {
 		request, err := (&ocsp.Request{CertIDs: []ocsp.CertID{id}}).Marshal()
 		if err != nil {
@@ -89,39 +92,47 @@ const maxShortRequest = 256
 // without: what is in a path that was unescaped once. Rarer spellings are left to
 // decodeGET.
 func (f *certIDForms) ofBase64(text string) (answerKey, bool) {
-	var der [maxShortRequest]byte
-	n, bits, have := 0, uint32(0), 0
-	for i := range len(text) {
-		v := sextet(text[i])
-		if v > 63 || n == len(der) {
-			if text[i] == '=' && len(text)-i <= 2 {
-				break
-			}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
+	var der [maxShortRequest + 2]byte // the last group may hold less than three octets
+	if len(text) > maxShortRequest/3*4 {
+		return answerKey{}, false
+	}
+	n := 0
+	for ; len(text) >= 4; text = text[4:] {
+		v := f.sextets[text[0]] | f.sextets[text[1]]>>6 | f.sextets[text[2]]>>12 | f.sextets[text[3]]>>18
+		if v&notBase64 != 0 {
 			return answerKey{}, false
 		}
-		bits, have = bits<<6|uint32(v), have+6
-		if have >= 8 {
-			have -= 8
-			der[n] = byte(bits >> have)
-			n++
-		}
+		der[n], der[n+1], der[n+2] = byte(v>>24), byte(v>>16), byte(v>>8)
+		n += 3
 	}
-	return f.ofRequest(der[:n])
+	v := uint32(0)
+	for i := range len(text) {
+		v |= f.sextets[text[i]] >> (6 * i)
+	}
+	if v&notBase64 != 0 || len(text) == 1 {
+		return answerKey{}, false
+	}
+	der[n], der[n+1] = byte(v>>24), byte(v>>16)
+	return f.ofRequest(der[:n+len(text)*6/8])
 }
 
-// sextet is what a character stands for (RFC 4648, Sections 4 and 5); 255 for none.
-func sextet(c byte) byte {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return c - 'A'
-	case 'a' <= c && c <= 'z':
-		return c - 'a' + 26
-	case '0' <= c && c <= '9':
-		return c - '0' + 52
-	case c == '+' || c == '-':
-		return 62
-	case c == '/' || c == '_':
-		return 63
+// sextets are what characters stand for (RFC 4648, Sections 4 and 5), in the topmost
+// bits; all bits are set for those that stand for nothing.
+type sextets [256]uint32
+
+// notBase64 are bits that no character sets which stands for something, wherever it is
+// in its group of four.
+const notBase64 = 1<<8 - 1
+
+func newSextets() (t sextets) {
+	for i := range t {
+		t[i] = math.MaxUint32
 	}
-	return 255
+	for _, alphabet := range []string{"+/", "-_"} {
+		for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" + alphabet) {
+			t[c] = uint32(i) << 26
+		}
+	}
+	return t
 }

@@ -107,7 +107,8 @@ func (s *server) listen(ctx context.Context) (_ *listeners, err error) {
 		return nil, fmt.Errorf("listen.http: %w", err)
 	}
 	s.httpsAddr, s.httpAddr = l.https.Addr().String(), l.http.Addr().String()
-	l.https, l.http = netutil.LimitListener(l.https, maxConnections), netutil.LimitListener(l.http, maxConnections)
+	l.https = netutil.LimitListener(lazyListener{l.https}, maxConnections)
+	l.http = netutil.LimitListener(lazyListener{l.http}, maxConnections)
 	l.operator, err = listenOperator(ctx, s.conf.socket(), s.logger)
 	return l, err
 }
