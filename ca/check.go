@@ -135,6 +135,9 @@ func checkURLs(t terms, c *x509.Certificate) error {
 		!slices.Equal(c.CRLDistributionPoints, orNone(t.urls.CRL)) {
 		return errors.New("other URLs")
 	}
+	if t.partition.Number != 0 && t.urls.CRL != t.partition.URL { // it would be on no CRL that it names
+		return errors.New("another partition's CRL")
+	}
 	return nil
 }
 

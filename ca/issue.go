@@ -39,6 +39,7 @@ type terms struct {
 	usages      []asn1.ObjectIdentifier // extended; none for a CA
 	extensions  []pkix.Extension        // further ones, none critical
 	urls        URLs                    // an empty one is left out
+	partition   Partition               // of which urls.CRL is the CRL; zero for none
 	lifetime    time.Duration
 	ca          bool
 	pathLen     int // of a CA; -1 without limit
@@ -53,7 +54,8 @@ type terms struct {
 // and so are the audit lines.
 //
 // The certificate begins a minute before now and ends with p's lifetime or with
-// the CA, whichever comes first. The error is a [*KeyError], [*CSRError] or
+// the CA, whichever comes first. Where urls has partitions, it is in one of them, and
+// that one's CRL is its distribution point. The error is a [*KeyError], [*CSRError] or
 // [*NameError] where a rule refused, and [ErrIssuerValidity] where the CA has
 // run out.
 func (i *Issuer) Issue(ctx context.Context, p *Profile, r Request, urls URLs, now time.Time) (*Certificate, error) {
@@ -65,6 +67,9 @@ func (i *Issuer) Issue(ctx context.Context, p *Profile, r Request, urls URLs, no
 		return nil, err
 	}
 	t.urls = urls
+	if t.partition = urls.partition(t.serial); t.partition.Number != 0 {
+		t.urls.CRL = t.partition.URL
+	}
 	return i.issue(ctx, t, now)
 }
 
@@ -113,6 +118,7 @@ func (i *Issuer) issue(ctx context.Context, t terms, now time.Time) (*Certificat
 	return &Certificate{
 		Issuer: i.id, Serial: t.serial, DER: der, Profile: t.profile, Subject: t.subjectText,
 		KeyID: KeyIDOf(t.spki), NotBefore: t.notBefore, NotAfter: t.notAfter, IssuedAt: now.UTC(),
+		Partition: t.partition.Number,
 	}, nil
 }
 

@@ -135,13 +135,8 @@ type Snapshot struct {
 	Octets   int64 // of all entries' DER together
 }
 
-// A Partition is a part of an issuer's certificates that has a CRL of its own
-// beside the complete one. Which one a certificate is in is fixed when it is issued.
-type Partition struct {
-	Number int // from 1 on
-	// URL is the distribution point in its certificates and in its CRL.
-	URL string
-}
+// A Partition is [ca.Partition].
+type Partition = ca.Partition
 
 // A Filter chooses certificates for which all its fields hold; its zero value
 // lets all through.

@@ -26,6 +26,7 @@ import (
 // what its predecessor must not forget.
 type authority struct {
 	conf     *Config
+	issuer   string // the intermediate's ID
 	enroller *enroll.Enroller
 	revoking *revocation.Service
 	// signerLifetime is how long an OCSP signer issued from now on holds.
@@ -47,10 +48,13 @@ type parts struct {
 
 // newAuthority makes the authority that follows old, which is nil for the first.
 // It is in force once it is in use and its policy is enforced.
-func newAuthority(conf *Config, p parts, old *authority) (*authority, error) {
-	a := &authority{conf: conf}
-	var err error
-	if a.enroller, err = newEnroller(conf, p, old); err != nil {
+func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*authority, error) {
+	a := &authority{conf: conf, issuer: p.issuer.ID()}
+	urls, err := certificateURLs(ctx, conf, p)
+	if err != nil {
+		return nil, err
+	}
+	if a.enroller, err = newEnroller(conf, p, urls, old); err != nil {
 		return nil, err
 	}
 	if err = a.setRevoking(p, old); err != nil {
@@ -74,15 +78,23 @@ func newAuthority(conf *Config, p parts, old *authority) (*authority, error) {
 // newEnroller is old's where it can be: it remembers who tried wrong passwords.
 // What an Enroller can't change are the URLs in its certificates, and the names of
 // the profiles that accounts may be given.
-func newEnroller(conf *Config, p parts, old *authority) (*enroll.Enroller, error) {
-	if old != nil && old.conf.URLs.HTTP == conf.URLs.HTTP &&
+func newEnroller(conf *Config, p parts, urls ca.URLs, old *authority) (*enroll.Enroller, error) {
+	if old != nil && old.conf.URLs.HTTP == conf.URLs.HTTP && old.conf.CRL.Partitions == conf.CRL.Partitions &&
 		slices.Equal(enroll.ProfileNames(old.conf.profiles), enroll.ProfileNames(conf.profiles)) {
 		return old.enroller, nil
 	}
 	return enroll.New(enroll.Config{
 		Store: p.store, Issuer: p.issuer, Serials: p.serials, Profiles: conf.profiles,
-		Roots: conf.pivRoots(), URLs: ca.URLsAt(conf.URLs.HTTP, p.issuer.ID()), Logger: p.logger,
+		Roots: conf.pivRoots(), URLs: urls, Logger: p.logger,
 	})
+}
+
+// certificateURLs go into accounts' certificates. Partitions that are new get their
+// first CRL when the configuration is enforced, or the server starts.
+func certificateURLs(ctx context.Context, conf *Config, p parts) (urls ca.URLs, err error) {
+	urls = ca.URLsAt(conf.URLs.HTTP, p.issuer.ID())
+	urls.Partitions, err = revocation.EnsurePartitions(ctx, p.store, p.issuer.ID(), conf.URLs.HTTP, conf.CRL.Partitions)
+	return urls, err
 }
 
 // setRevoking takes over old's service: it holds CRLs and an OCSP signer that may
@@ -97,7 +109,7 @@ func (a *authority) setRevoking(p parts, old *authority) (err error) {
 	t := a.conf.times()
 	a.revoking, err = revocation.New(revocation.Config{
 		Store: p.store, Issuer: p.issuer, CRLDir: a.conf.DataDir, RootCRL: a.conf.path(a.conf.Root.CRL),
-		CRLLifetime: t.CRLLifetime, CRLOverlap: t.CRLOverlap, OCSPLifetime: t.OCSPLifetime,
+		CRLLifetime: t.CRLLifetime, CRLOverlap: t.CRLOverlap, DeltaOf: a.conf.deltaOf(p.issuer.ID()), OCSPLifetime: t.OCSPLifetime,
 		OCSPMemory: a.conf.OCSP.memory(), OCSPSigner: p.ocsp, IssueResponder: p.responderIssuer(a.signerLifetime), Logger: p.logger,
 	})
 	return err
@@ -107,6 +119,7 @@ func (a *authority) setRevoking(p parts, old *authority) (err error) {
 func (a *authority) enforce() error {
 	a.signerLifetime.Store(int64(a.conf.OCSP.SignerLifetime))
 	a.revoking.Responder.SetMemory(a.conf.OCSP.memory())
+	a.revoking.SetCRLs(a.conf.deltaOf(a.issuer))
 	return errors.Join(a.revoking.SetTimes(a.conf.times()), a.enroller.SetPolicy(a.conf.profiles, a.conf.pivRoots()))
 }
 

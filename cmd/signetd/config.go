@@ -48,6 +48,9 @@ type Config struct {
 	CRL struct {
 		Lifetime duration `toml:"lifetime"`
 		Overlap  duration `toml:"overlap"`
+		// Partitions is how many parts new certificates are spread over; 0 for none.
+		Partitions int  `toml:"partitions"`
+		Delta      bool `toml:"delta"`
 	} `toml:"crl"`
 	OCSP OCSPConfig `toml:"ocsp"`
 	Log  struct {
@@ -115,6 +118,14 @@ func (c *Config) times() revocation.Times {
 		CRLLifetime: time.Duration(c.CRL.Lifetime), CRLOverlap: time.Duration(c.CRL.Overlap),
 		OCSPLifetime: time.Duration(c.OCSP.Lifetime),
 	}
+}
+
+// deltaOf is the URL of the issuer's complete CRL where CRLs shall have deltas.
+func (c *Config) deltaOf(issuerID string) string {
+	if !c.CRL.Delta {
+		return ""
+	}
+	return ca.URLsAt(c.URLs.HTTP, issuerID).CRL
 }
 
 // key is the intermediate key's URI, its path made right where it is a file.

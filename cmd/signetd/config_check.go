@@ -17,6 +17,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/revocation"
 )
 
 // check looks at every setting and reports all that are wrong, not just the
@@ -88,6 +89,9 @@ func (c *Config) checkTimes() (errs []error) {
 	between("ocsp.signer_lifetime", c.OCSP.SignerLifetime, time.Hour, 366*day)
 	if c.CRL.Overlap >= c.CRL.Lifetime {
 		errs = append(errs, fmt.Errorf("crl.overlap is %s: it must be shorter than crl.lifetime, %s", c.CRL.Overlap, c.CRL.Lifetime))
+	}
+	if n := c.CRL.Partitions; n < 0 || n > revocation.MaxPartitions {
+		errs = append(errs, fmt.Errorf("crl.partitions is %d: it must be from 0 to %d", n, revocation.MaxPartitions))
 	}
 	return errs
 }

@@ -24,7 +24,7 @@ func openOperator(ctx context.Context, conf *Config) (*operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAuthority(conf, parts{store: st, issuer: issuer, serials: ca.NewSerialSource(st), logger: logger}, nil)
+	a, err := newAuthority(ctx, conf, parts{store: st, issuer: issuer, serials: ca.NewSerialSource(st), logger: logger}, nil)
 	if err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

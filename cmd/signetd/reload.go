@@ -34,7 +34,7 @@ func (s *server) reload(ctx context.Context) error {
 		s.logger.Warn("this setting takes a restart; it stays what it was", "setting", setting)
 	}
 	s.realAddresses(conf)
-	next, err := newAuthority(conf, s.parts, s.current.Load())
+	next, err := newAuthority(ctx, conf, s.parts, s.current.Load())
 	if err != nil {
 		return err
 	}

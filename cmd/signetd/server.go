@@ -49,7 +49,7 @@ func (s *server) run(ctx context.Context, hup <-chan os.Signal) error {
 	if err := s.serials.Reserve(ctx); err != nil {
 		return err
 	}
-	first, err := newAuthority(s.conf, s.parts, nil)
+	first, err := newAuthority(ctx, s.conf, s.parts, nil)
 	if err != nil {
 		return err
 	}
