@@ -33,6 +33,8 @@ type visitor struct {
 type outcome struct {
 	in   bool
 	user string // as whom
+	// broken: the connection ended without a word, as it may while a server reloads.
+	broken bool
 	// said is what the visitor was told, in a few words.
 	said string
 	// got is the request as the application behind the server had it.
@@ -96,12 +98,12 @@ func (s *site) ask(ctx context.Context, client *http.Client, w way, v visitor) o
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return outcome{said: alert(err)}
+		return ended(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
-		return outcome{said: alert(err)}
+		return ended(err)
 	}
 	var got http.Header
 	if resp.StatusCode == http.StatusOK && json.Unmarshal(body, &got) == nil {
@@ -128,12 +130,11 @@ func told(resp *http.Response, body []byte) string {
 	return fmt.Sprintf("%d “%s”", resp.StatusCode, html.UnescapeString(string(title[1])))
 }
 
-// alert is an error of the connection in a few words: the TLS alert, where there
+// ended is an error of the connection in a few words: the TLS alert, where there
 // was one.
-func alert(err error) string {
-	text := err.Error()
-	if _, after, found := strings.Cut(text, "remote error: tls: "); found {
-		return "TLS alert “" + after + "”"
+func ended(err error) outcome {
+	if _, after, found := strings.Cut(err.Error(), "remote error: tls: "); found {
+		return outcome{said: "TLS alert “" + after + "”"}
 	}
-	return text
+	return outcome{said: err.Error(), broken: true}
 }

@@ -24,7 +24,7 @@ func nginx() recipe {
 			cmd.Dir = s.prefix
 			return cmd
 		},
-		check:  "nginx -t -q -p . -c nginx.conf",
+		check:  "nginx -p . -c nginx.conf -t",
 		reload: "kill -HUP $(cat nginx.pid)",
 		door:   func(s *stand) door { return newSite(s, 24430, 24431) },
 		says: map[string]string{

@@ -170,7 +170,8 @@ func (d *database) enter(ctx context.Context, w way, v visitor) outcome {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return outcome{said: complaint(stderr.String())}
+		said := complaint(stderr.String())
+		return outcome{said: said, broken: !strings.Contains(said, "alert") && !strings.Contains(said, "FATAL")}
 	}
 	return outcome{in: true, user: strings.TrimSpace(string(out)), said: "in"}
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -74,4 +76,46 @@ func output(t *testing.T, dir, name string, args ...string) string {
 		t.Fatalf("%s: %v\n%s", name, err, out)
 	}
 	return string(out)
+}
+
+// The commands that the agent is tested with are those that the recipe gives.
+func TestReadmesNameTheCommands(t *testing.T) {
+	for _, r := range []recipe{nginx(), apache(), haproxy(), stunnel(), postgresql()} {
+		readme, err := os.ReadFile(filepath.Join(docs, r.name, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for flag, command := range map[string]string{"--check": r.check, "--reload": r.reload} {
+			if line := flag + " '" + command + "'"; command != "" && !strings.Contains(string(readme), line) {
+				t.Errorf("the README of %s does not say: %s", r.name, line)
+			}
+		}
+	}
+}
+
+// The pages that explain are of one design, and load nothing from elsewhere.
+func TestPagesAreAlike(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join(docs, "pages", "*.html"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("there are no pages: %v", err)
+	}
+	own := regexp.MustCompile(`--mark: #[0-9a-f]{6};`)
+	style := ""
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), "<style>")
+		this, _, _ := strings.Cut(own.ReplaceAllString(rest, ""), "</style>")
+		if style == "" {
+			style = this
+		}
+		if this == "" || this != style {
+			t.Errorf("%s has another style than %s", name, names[0])
+		}
+		if regexp.MustCompile(`(?i)https?:|src=|<link|<script|url\(|@import`).Match(text) {
+			t.Errorf("%s loads something, or leads elsewhere", name)
+		}
+	}
 }

@@ -50,6 +50,15 @@ func (r *report) say(title, program, column, words string) {
 	t.rows[program][column] = words
 }
 
+// order names a table's cases as they shall stand, whichever is seen first.
+func (r *report) order(title string, columns ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t := r.table(title); len(t.columns) == 0 {
+		t.columns = columns
+	}
+}
+
 func (r *report) table(title string) *table {
 	for _, t := range r.tables {
 		if t.title == title {
@@ -90,7 +99,7 @@ func (t *table) markdown(out *bytes.Buffer) {
 	for name := range t.rows {
 		programs = append(programs, name)
 	}
-	slices.Sort(programs)
+	slices.SortFunc(programs, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	fmt.Fprintf(out, "\n## %s\n\n| case | %s |\n|%s\n", t.title, strings.Join(programs, " | "),
 		strings.Repeat(" --- |", len(programs)+1))
 	for _, column := range t.columns {
@@ -113,7 +122,9 @@ func (r *report) delaysMarkdown(out *bytes.Buffer) {
 	out.WriteString("\n## From `signetd cert revoke` to the first refusal\n\n" +
 		"The time from the start of the command to the end of the first connection that was refused; a new connection is tried every 20 ms.\n\n" +
 		"| program | the agent learns by | refused after |\n| --- | --- | --- |\n")
-	slices.SortFunc(r.delays, func(a, b delay) int { return strings.Compare(a.program+a.by, b.program+b.by) })
+	slices.SortFunc(r.delays, func(a, b delay) int {
+		return strings.Compare(strings.ToLower(a.program+a.by), strings.ToLower(b.program+b.by))
+	})
 	for _, d := range r.delays {
 		fmt.Fprintf(out, "| %s | %s | %.2f s |\n", d.program, d.by, d.took.Seconds())
 	}
