@@ -32,8 +32,8 @@ const (
 // runCases starts a recipe's server and tries everything at it.
 func runCases(t *testing.T, r recipe) {
 	t.Parallel()
-	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseExpired, caseStranger, caseRevoked,
-		caseLingering, caseMissing, caseRunOut)
+	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseExpired, caseStranger, caseRevoked,
+		caseLingering, caseMissing, caseRunOut, caseHealth)
 	s := start(t, r)
 	s.sh(r.check)
 	good := s.world.enroll(t)

@@ -40,7 +40,7 @@ func runChecked(t *testing.T, build func(t *testing.T, r *relay) checked) {
 	})
 	s := start(t, c.recipe)
 	good := visitor{cert: w.enroll(t)}
-	awaitDoor(t, s, good, func(in bool) bool { return in })
+	awaitEntry(t, s, good)
 	for _, try := range []struct {
 		name string
 		try  func(t *testing.T, s *stand, good visitor) string
@@ -68,7 +68,7 @@ func (c checked) tryMissingLevel(t *testing.T, level *x509.Certificate) {
 	said := mustBeRefusedBothWays(t, s, good, caseMissing)
 	c.mustBeSick(t, level.Subject.CommonName)
 	c.relay.answer(path, nil)
-	awaitDoor(t, s, good, func(in bool) bool { return in })
+	awaitEntry(t, s, good)
 	seen.say(servers, s.title, caseMissing, "refuses everyone: "+said)
 	seen.say(servers, s.title, caseHealth, "503, and names the CA")
 }
@@ -161,7 +161,7 @@ func (c checked) tryRunOutAtSource(t *testing.T, s *stand, good visitor) string 
 	c.mustBeSick(t, intermediate.Subject.CommonName)
 	c.relay.answer(path, nil)
 	s.world.revoke(t, s.world.enroll(t)) // the CA is back, and makes a CRL that is newer
-	awaitDoor(t, s, good, func(in bool) bool { return in })
+	awaitEntry(t, s, good)
 	return "refuses everyone: " + said + "; goes on by itself when the CA is back"
 }
 
