@@ -56,7 +56,7 @@ func (p *Publisher) publish(ctx context.Context) error {
 // appeared once more, and deltas are to these.
 func (p *Publisher) finish(ctx context.Context, r *round) {
 	if !p.clock.steady() {
-		p.logger.Warn("expired entries stay on the CRL for another time, since the clock was set forward")
+		p.logger.Debug("expired entries stay on the CRL for another time, since the clock was set forward")
 		return
 	}
 	if err := p.store.CRLMade(ctx, r.first.Issuer, r.first.ThisUpdate, r.revision); err != nil {
