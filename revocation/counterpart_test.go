@@ -39,10 +39,16 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 // hierarchy is one whose keys are of these algorithms.
 func hierarchy(t *testing.T, root, intermediate string) *catest.Hierarchy {
 	t.Helper()
+	return hierarchyAt(t, root, intermediate, catest.URL)
+}
+
+// hierarchyAt is one whose certificates point to what is below base.
+func hierarchyAt(t *testing.T, root, intermediate, base string) *catest.Hierarchy {
+	t.Helper()
 	h := catest.NewAt(t, time.Now().Add(-time.Hour))
 	var err error
 	h.Hierarchy, err = ca.NewHierarchy(ca.SetupConfig{
-		Name: "Test", RootAlgorithm: root, IntermediateAlgorithm: intermediate, URL: catest.URL,
+		Name: "Test", RootAlgorithm: root, IntermediateAlgorithm: intermediate, URL: base,
 		RootSerial: h.Serial(t), IntermediateSerial: h.Serial(t), Now: time.Now().Add(-time.Hour),
 	})
 	must(t, err)
@@ -50,7 +56,7 @@ func hierarchy(t *testing.T, root, intermediate string) *catest.Hierarchy {
 	must(t, err)
 	h.Issuer, err = h.Hierarchy.Issuer()
 	must(t, err)
-	h.URLs = ca.URLsAt(catest.URL, h.Issuer.ID())
+	h.URLs = ca.URLsAt(base, h.Issuer.ID())
 	return h
 }
 
@@ -238,7 +244,7 @@ func fetch(t *testing.T, address string) []byte {
 }
 
 func TestGnuTLSAcceptsOCSP(t *testing.T) {
-	for _, algorithm := range []string{"P-256", "RSA-2048", "Ed25519"} {
+	for _, algorithm := range algorithms {
 		w := newWorldOf(t, hierarchy(t, algorithm, algorithm), nil)
 		w.run()
 		alice, bob := w.issue("alice"), w.issue("bob")
