@@ -12,10 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"signet/ca"
-	"signet/ca/catest"
 )
 
 // asPEM is one certificate as PEM.
@@ -35,117 +33,6 @@ func (w *world) files(alice, bob *ca.Certificate) {
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
-
-// hierarchy is one whose keys are of these algorithms.
-func hierarchy(t *testing.T, root, intermediate string) *catest.Hierarchy {
-	t.Helper()
-	return hierarchyAt(t, root, intermediate, catest.URL)
-}
-
-// hierarchyAt is one whose certificates point to what is below base.
-func hierarchyAt(t *testing.T, root, intermediate, base string) *catest.Hierarchy {
-	t.Helper()
-	h := catest.NewAt(t, time.Now().Add(-time.Hour))
-	var err error
-	h.Hierarchy, err = ca.NewHierarchy(ca.SetupConfig{
-		Name: "Test", RootAlgorithm: root, IntermediateAlgorithm: intermediate, URL: base,
-		RootSerial: h.Serial(t), IntermediateSerial: h.Serial(t), Now: time.Now().Add(-time.Hour),
-	})
-	must(t, err)
-	h.RootIssuer, err = h.Hierarchy.RootIssuer()
-	must(t, err)
-	h.Issuer, err = h.Hierarchy.Issuer()
-	must(t, err)
-	h.URLs = ca.URLsAt(base, h.Issuer.ID())
-	return h
-}
-
-func TestOthersAcceptTheCRLs(t *testing.T) {
-	for _, c := range []struct {
-		root, intermediate string
-		nss                bool // NSS 3.87 knows no Ed25519
-	}{
-		{"P-384", "P-256", true}, {"RSA-3072", "P-384", true}, {"P-256", "RSA-2048", true}, {"Ed25519", "Ed25519", false},
-	} {
-		t.Run(c.root+" and "+c.intermediate, func(t *testing.T) {
-			t.Parallel()
-			w := newWorldOf(t, hierarchy(t, c.root, c.intermediate), nil)
-			alice, bob := w.issue("alice"), w.issue("bob")
-			for _, reason := range []ca.Reason{ca.Unspecified, ca.KeyCompromise, ca.Superseded, ca.PrivilegeWithdrawn} {
-				w.revoke(w.issue("carol"), reason)
-			}
-			w.revoke(alice, ca.KeyCompromise)
-			w.refresh()
-			w.files(alice, bob)
-			w.file("bundle.pem", w.get("/crl/bundle.pem").Body.Bytes())
-			w.file("issuer.crl", w.get("/crl/"+w.Issuer.ID()+".crl").Body.Bytes())
-			w.file("top.crl", w.get("/crl/"+w.RootIssuer.ID()+".crl").Body.Bytes())
-			w.acceptedByOpenSSL()
-			w.acceptedByGnuTLS()
-			if c.nss {
-				w.acceptedByNSS()
-			}
-		})
-	}
-}
-
-func (w *world) acceptedByOpenSSL() {
-	w.Helper()
-	for crl, issuer := range map[string]string{"issuer.crl": "issuer.pem", "top.crl": "root.pem"} {
-		out, err := w.program("openssl", "openssl", "crl", "-inform", "DER", "-in", w.path(crl), "-CAfile", w.path(issuer), "-noout", "-text")
-		if err != nil || !strings.Contains(out, "verify OK") {
-			w.Errorf("openssl crl: %v\n%s", err, out)
-		}
-	}
-	check := func(name string) (string, error) {
-		return w.program("openssl", "openssl", "verify", "-crl_check_all", "-x509_strict",
-			"-CAfile", w.path("root.pem"), "-untrusted", w.path("issuer.pem"), "-CRLfile", w.path("bundle.pem"), w.path(name))
-	}
-	if out, err := check("bob.pem"); err != nil {
-		w.Errorf("openssl refuses bob: %v\n%s", err, out)
-	}
-	if out, err := check("alice.pem"); err == nil || !strings.Contains(out, "certificate revoked") {
-		w.Errorf("openssl lets alice in: %v\n%s", err, out)
-	}
-}
-
-func (w *world) acceptedByGnuTLS() {
-	w.Helper()
-	w.file("issuer.cer", w.get("/ca/"+w.Issuer.ID()+".cer").Body.Bytes())
-	w.file("root.cer", w.get("/ca/"+w.RootIssuer.ID()+".cer").Body.Bytes())
-	for crl, issuer := range map[string]string{"issuer.crl": "issuer.cer", "top.crl": "root.cer"} {
-		out, err := w.program("gnutls-bin", "certtool", "--verify-crl", "--inder", "--infile", w.path(crl), "--load-ca-certificate", w.path(issuer))
-		if err != nil || !strings.Contains(out, "Verified") {
-			w.Errorf("certtool --verify-crl %s: %v\n%s", crl, err, out)
-		}
-	}
-}
-
-func (w *world) acceptedByNSS() {
-	w.Helper()
-	db := "sql:" + w.TempDir()
-	run := func(name string, args ...string) (string, error) {
-		return w.program("libnss3-tools", name, append(args, "-d", db)...)
-	}
-	steps := [][]string{
-		{"certutil", "-N", "--empty-password"},
-		{"certutil", "-A", "-n", "root", "-t", "CT,C,C", "-a", "-i", w.path("root.pem")},
-		{"certutil", "-A", "-n", "issuer", "-t", "CT,C,C", "-a", "-i", w.path("issuer.pem")},
-		{"crlutil", "-I", "-t", "1", "-i", w.path("top.crl")},
-		{"crlutil", "-I", "-t", "1", "-i", w.path("issuer.crl")},
-		{"certutil", "-A", "-n", "alice", "-t", ",,", "-a", "-i", w.path("alice.pem")},
-		{"certutil", "-A", "-n", "bob", "-t", ",,", "-a", "-i", w.path("bob.pem")},
-		{"certutil", "-V", "-n", "bob", "-u", "C"},
-	}
-	for _, step := range steps {
-		if out, err := run(step[0], step[1:]...); err != nil {
-			w.Errorf("%s: %v\n%s", strings.Join(step, " "), err, out)
-		}
-	}
-	if out, err := run("certutil", "-V", "-n", "alice", "-u", "C"); err == nil || !strings.Contains(out, "revoked") {
-		w.Errorf("NSS lets alice in: %v\n%s", err, out)
-	}
-}
 
 func TestOpenSSLAcceptsOCSP(t *testing.T) {
 	w := newWorld(t, nil)

@@ -36,6 +36,7 @@ type world struct {
 	conf    revocation.Config
 	service *revocation.Service
 	handler http.Handler
+	url     string // of the server that certificates point to; "" for none
 }
 
 // faultyStore is a store that fails when told to.
