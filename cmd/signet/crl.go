@@ -18,7 +18,7 @@ import (
 )
 
 func crlCommand() *cli.Command {
-	return command.Group("crl", "keep a server's CRL file up to date", crlFetchCommand())
+	return command.Group("crl", "keep a server's CRL file up to date", crlFetchCommand(), crlSyncCommand(), crlStatusCommand())
 }
 
 func crlFetchCommand() *cli.Command {
@@ -30,7 +30,7 @@ func crlFetchCommand() *cli.Command {
 			"  signet crl fetch --url http://ca.example:8080/crl/bundle.pem --ca-file chain.pem \\\n" +
 			"    --out /etc/nginx/crl.pem --run \"systemctl reload nginx\" --every 30s",
 		Flags: flags(command.JSON(),
-			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA's CRL bundle, or of each level's CRL"},
+			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA, of its CRL bundle, or of each level's CRL"},
 			&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
 			&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
 			&cli.StringFlag{Name: "check", Usage: "run `COMMAND` by sh before that, and put the old file back if it fails"},
@@ -55,13 +55,20 @@ func runCRLFetch(c *cli.Context) error {
 	if every := c.Duration("every"); c.IsSet("every") && every < time.Second {
 		return command.Usage(c, "--every is a second at least")
 	}
+	urls := c.StringSlice("url")
+	for i := range urls {
+		var err error
+		if urls[i], err = crlURL(urls[i]); err != nil {
+			return command.Usage(c, "%w", err)
+		}
+	}
 	cas, err := readCAs(c.String("ca-file"))
 	if err != nil {
 		return err
 	}
 	cfg := agent.Config{
 		SourceConfig: agent.SourceConfig{
-			URLs: c.StringSlice("url"), CAs: cas,
+			URLs: urls, CAs: cas,
 			Logger: logger(c, slog.LevelWarn), // the report says the rest
 		},
 		Path: c.String("out"), Check: c.String("check"), Reload: c.String("run"),

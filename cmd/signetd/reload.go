@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
+
+	"signet/internal/sdnotify"
 )
 
 // reloads reads the configuration again at each SIGHUP, until ctx ends. One that
@@ -15,13 +16,13 @@ func (s *server) reloads(ctx context.Context, hup <-chan os.Signal) error {
 			return nil
 		case <-hup:
 		}
-		s.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic()))
+		s.notify(sdnotify.Reloading())
 		if err := s.reload(ctx); err != nil {
 			s.logger.Error("the new configuration is refused; the old one stays in force", "error", err)
 		} else {
 			s.logger.Info("the new configuration is in force")
 		}
-		s.notify("READY=1")
+		s.notify(sdnotify.Ready())
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"signet/internal/atomicfile"
+	"signet/internal/sdnotify"
 )
 
 // A server is a running CA: the parts that last, and the authority that the
@@ -70,7 +70,7 @@ func (s *server) run(ctx context.Context, hup <-chan os.Signal) error {
 		return err
 	}
 	<-ctx.Done()
-	s.notify("STOPPING=1")
+	s.notify(sdnotify.Stopping)
 	s.logger.Info("stopping: answering the requests under way")
 	err = g.Wait()
 	s.logger.Info("stopped")
@@ -215,6 +215,6 @@ func (s *server) ready() error {
 			return err
 		}
 	}
-	s.notify("READY=1\nMAINPID=" + strconv.Itoa(os.Getpid()))
+	s.notify(sdnotify.Ready())
 	return nil
 }

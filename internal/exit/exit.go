@@ -6,16 +6,19 @@ import "errors"
 
 // The exit codes, documented in docs/commands.md.
 const (
-	OK          = 0 // done
-	Failed      = 1 // failed, for a reason that has no code of its own
-	Usage       = 2 // the command line is wrong
-	Denied      = 3 // the server or a rule refused
-	NotFound    = 4 // no such account, certificate, profile
-	NoCard      = 5 // no reader, no card, or the card was pulled out
-	WrongPIN    = 6 // the PIN or PUK is wrong
-	PINBlocked  = 7 // the PIN is blocked, or only its last try is left
-	Unreachable = 8 // the server can't be reached
-	CardInUse   = 9 // another program holds the card
+	OK          = 0  // done
+	Failed      = 1  // failed, for a reason that has no code of its own
+	Usage       = 2  // the command line is wrong
+	Denied      = 3  // the server or a rule refused
+	NotFound    = 4  // no such account, certificate, profile
+	NoCard      = 5  // no reader, no card, or the card was pulled out
+	WrongPIN    = 6  // the PIN or PUK is wrong
+	PINBlocked  = 7  // the PIN is blocked, or only its last try is left
+	Unreachable = 8  // the server can't be reached
+	CardInUse   = 9  // another program holds the card
+	Warning     = 10 // a CRL nears its end, or is not brought up to date
+	Expired     = 11 // a CRL in place has run out
+	Missing     = 12 // a level has no CRL in place
 )
 
 // An Error is a failure as a person should read it: what went wrong, what to

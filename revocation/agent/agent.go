@@ -13,6 +13,7 @@ package agent
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -166,7 +167,7 @@ func (f *File) put(ctx context.Context) (r *Result, err error) {
 // describe tells of the newest CRLs, and warns of those of whose time less than a
 // third is left.
 func (f *File) describe() *Result {
-	r := &Result{Levels: f.newest.Levels(), NextUpdate: f.newest.NextUpdate()}
+	r := &Result{Levels: f.newest.Levels(f.CAs), NextUpdate: f.newest.NextUpdate()}
 	for _, l := range r.Levels {
 		if s := l.Standing(f.Now()); s != OK {
 			f.warnings = append(f.warnings, l.say(s, f.Now()))
@@ -178,12 +179,13 @@ func (f *File) describe() *Result {
 	return r
 }
 
-// levels describe what is in place, missing levels too.
-func (f *File) levels() []Level {
-	all := make([]Level, len(f.CAs))
-	for i, c := range f.CAs {
+// Levels describe the set's CRLs, in the order of its source's CAs. One that is
+// missing has an Issuer alone.
+func (s *Set) Levels(cas []*x509.Certificate) []Level {
+	all := make([]Level, len(cas))
+	for i, c := range cas {
 		all[i].Issuer = c.Subject.String()
-		if l := f.inPlace.set.list(i); l != nil {
+		if l := s.list(i); l != nil {
 			all[i] = levelOf(l)
 		}
 	}
@@ -195,17 +197,6 @@ func levelOf(l *crl.List) Level {
 		Issuer: l.Issuer.String(), Number: l.Number.String(),
 		ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Entries: l.Entries,
 	}
-}
-
-// Levels describe the set's CRLs.
-func (s *Set) Levels() []Level {
-	var all []Level
-	for _, l := range s.Lists {
-		if l != nil {
-			all = append(all, levelOf(l))
-		}
-	}
-	return all
 }
 
 func (f *File) warn(format string, args ...any) {

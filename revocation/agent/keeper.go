@@ -105,7 +105,7 @@ func (k *Keeper) begin() {
 
 // see notes what is in place. The caller holds k.mu.
 func (k *Keeper) see() {
-	k.status.Levels, k.status.NextUpdate = k.file.levels(), k.file.inPlace.set.NextUpdate()
+	k.status.Levels, k.status.NextUpdate = k.file.inPlace.set.Levels(k.file.CAs), k.file.inPlace.set.NextUpdate()
 }
 
 func (k *Keeper) setReady() {
