@@ -69,7 +69,7 @@ func prepareCluster(s *stand) {
 	fresh := s.path("fresh")
 	s.must(os.Mkdir(fresh, 0o700))
 	s.ownByDatabase(fresh)
-	s.runAsDatabase(exec.Command(postgresqlProgram(s.t, "initdb"), "-D", fresh, "-N", "-U", databaseOwner(s.t).Username, "-A", "peer"))
+	s.runAsDatabase(exec.Command(postgresqlProgram(s.t, "initdb"), "-D", fresh, "-N", "--no-locale", "-E", "UTF8", "-U", databaseOwner(s.t).Username, "-A", "peer"))
 	made, err := os.ReadDir(fresh)
 	s.must(err)
 	for _, entry := range made {
