@@ -21,6 +21,7 @@ const (
 	caseNone      = "none, where one is required"
 	casePassword  = "none, where one is optional"
 	caseIdentity  = "`Client-Cert` of the server's, and of the client's"
+	caseDropped   = "`Connection: Client-Cert` of the client's"
 	caseExpired   = "expired"
 	caseStranger  = "another CA's, of the same name"
 	caseRevoked   = "revoked"
@@ -32,7 +33,7 @@ const (
 // runCases starts a recipe's server and tries everything at it.
 func runCases(t *testing.T, r recipe) {
 	t.Parallel()
-	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseExpired, caseStranger, caseRevoked,
+	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseDropped, caseExpired, caseStranger, caseRevoked,
 		caseLingering, caseMissing, caseRunOut, caseHealth)
 	s := start(t, r)
 	s.sh(r.check)
@@ -41,7 +42,7 @@ func runCases(t *testing.T, r recipe) {
 		name string
 		try  func(t *testing.T, s *stand, good visitor) string
 	}{
-		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity},
+		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity}, {caseDropped, tryDropped},
 		{caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseRevoked, tryRevoked},
 		{caseMissing, tryMissing}, {caseRunOut, tryRunOut},
 	} {
@@ -106,6 +107,21 @@ func tryIdentity(t *testing.T, s *stand, good visitor) string {
 	}
 	mustNotBeForged(t, got.got)
 	return "handed on, and taken away"
+}
+
+// tryDropped: RFC 9110, Section 7.6.1: a proxy takes away what the client's
+// Connection names. The identity must not be among it.
+func tryDropped(t *testing.T, s *stand, good visitor) string {
+	if !s.recipe.handsOn {
+		return ""
+	}
+	good.header = http.Header{"Connection": {"close, Client-Cert, Remote-User"}}
+	for _, w := range []way{required, optional} {
+		if got := mustEnter(t, s, w, good, user); got.got.Get("Client-Cert") == "" {
+			t.Errorf("%s: the client has taken the Client-Cert away", w)
+		}
+	}
+	return "takes nothing away"
 }
 
 func mustNotBeForged(t *testing.T, header http.Header) {
