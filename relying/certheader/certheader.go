@@ -61,7 +61,7 @@ func Parse(values []string, f Format) (*x509.Certificate, error) {
 		return nil, nil
 	}
 	value := strings.Trim(values[0], " \t")
-	if value == "" {
+	if isNone(value) {
 		return nil, nil
 	}
 	if len(value) > MaxValue {
@@ -79,6 +79,14 @@ func Parse(values []string, f Format) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("%w: %v", ErrMalformed, err)
 	}
 	return cert, nil
+}
+
+// isNone reports whether value is what a proxy writes where there is no
+// certificate: nothing, in Caddy the placeholder as it stands in its
+// configuration, in Apache the word of C for a null pointer.
+func isNone(value string) bool {
+	return value == "" || value == "(null)" ||
+		strings.HasPrefix(value, "{http.request.tls.client.") && strings.HasSuffix(value, "}")
 }
 
 // detect goes by the first characters: base64 begins with neither a colon nor a dash.
