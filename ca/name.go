@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // A NameError says why an account's data can't stand in a certificate.
@@ -24,8 +26,8 @@ func (e *NameError) Error() string { return e.Reason }
 type attributeType struct {
 	name string // as RFC 4514, Section 3 writes it
 	oid  asn1.ObjectIdentifier
-	form int // asn1.TagPrintableString and TagIA5String where no other is allowed
-	max  int // characters
+	form casn1.Tag // PrintableString and IA5String where no other is allowed
+	max  int       // characters
 }
 
 // The upper bounds are those of RFC 5280, Appendix A.1; where it has none, or
@@ -37,14 +39,14 @@ var attributeTypes = []attributeType{
 	{"L", asn1.ObjectIdentifier{2, 5, 4, 7}, 0, 128},
 	{"ST", asn1.ObjectIdentifier{2, 5, 4, 8}, 0, 128},
 	{"STREET", asn1.ObjectIdentifier{2, 5, 4, 9}, 0, 128},
-	{"C", asn1.ObjectIdentifier{2, 5, 4, 6}, asn1.TagPrintableString, 2},
-	{"DC", asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, asn1.TagIA5String, 63},
+	{"C", asn1.ObjectIdentifier{2, 5, 4, 6}, casn1.PrintableString, 2},
+	{"DC", asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, casn1.IA5String, 63},
 	{"UID", asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}, 0, 256},
-	{"serialNumber", asn1.ObjectIdentifier{2, 5, 4, 5}, asn1.TagPrintableString, 64},
+	{"serialNumber", asn1.ObjectIdentifier{2, 5, 4, 5}, casn1.PrintableString, 64},
 	{"givenName", asn1.ObjectIdentifier{2, 5, 4, 42}, 0, 64},
 	{"SN", asn1.ObjectIdentifier{2, 5, 4, 4}, 0, 64},
 	{"title", asn1.ObjectIdentifier{2, 5, 4, 12}, 0, 64},
-	{"emailAddress", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, asn1.TagIA5String, 255},
+	{"emailAddress", asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, casn1.IA5String, 255},
 }
 
 // attributeTypeOf finds the type of that name, whatever its case; nil for none.
@@ -70,15 +72,15 @@ type name [][]attribute
 // marshal is the name's DER. It refuses values that RFC 5280 has no room or no
 // string type for, with a [*NameError].
 func (n name) marshal() ([]byte, error) {
-	sequence := make([]asn1.RawValue, 0, len(n))
+	var all []byte
 	for _, rdn := range n {
-		der, err := marshalRDN(rdn)
+		set, err := marshalRDN(rdn)
 		if err != nil {
 			return nil, err
 		}
-		sequence = append(sequence, asn1.RawValue{FullBytes: der})
+		all = append(all, set...)
 	}
-	return asn1.Marshal(sequence)
+	return der(casn1.SEQUENCE, all), nil
 }
 
 func marshalRDN(rdn []attribute) ([]byte, error) {
@@ -88,33 +90,26 @@ func marshalRDN(rdn []attribute) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		der, err := asn1.Marshal(struct {
-			Type  asn1.ObjectIdentifier
-			Value asn1.RawValue
-		}{a.oid, value})
-		if err != nil {
-			return nil, err
-		}
-		set = append(set, der)
+		set = append(set, der(casn1.SEQUENCE, derOID(a.oid), value))
 	}
 	slices.SortFunc(set, bytes.Compare) // X.690, Section 11.6: a SET OF is in order
-	return asn1.Marshal(asn1.RawValue{Tag: asn1.TagSet, IsCompound: true, Bytes: bytes.Join(set, nil)})
+	return der(casn1.SET, set...), nil
 }
 
 // encode gives the value the string type that it must have: RFC 5280, Section
 // 4.1.2.4, PrintableString or UTF8String but for the types that fix another.
-func (a attribute) encode() (asn1.RawValue, error) {
+func (a attribute) encode() ([]byte, error) {
 	if err := a.check(); err != nil {
-		return asn1.RawValue{}, err
+		return nil, err
 	}
 	form := a.form
 	if form == 0 {
-		form = asn1.TagUTF8String
+		form = casn1.UTF8String
 		if isPrintable(a.value) {
-			form = asn1.TagPrintableString
+			form = casn1.PrintableString
 		}
 	}
-	return asn1.RawValue{Tag: form, Bytes: []byte(a.value)}, nil
+	return der(form, []byte(a.value)), nil
 }
 
 func (a attribute) check() error {
@@ -128,9 +123,9 @@ func (a attribute) check() error {
 		return refuse("name.length", "has %d characters; %d are the most", n, a.max)
 	case !isPlainText(a.value):
 		return refuse("name.characters", "holds control characters or is not UTF-8")
-	case a.form == asn1.TagPrintableString && !isPrintable(a.value):
+	case a.form == casn1.PrintableString && !isPrintable(a.value):
 		return refuse("name.characters", "may hold letters, digits and simple punctuation of ASCII only")
-	case a.form == asn1.TagIA5String && !isASCII(a.value):
+	case a.form == casn1.IA5String && !isASCII(a.value):
 		return refuse("name.characters", "may hold ASCII only")
 	case a.name == "C" && (n != 2 || strings.ToUpper(a.value) != a.value):
 		return refuse("name.characters", "must be a country code of two capital letters")

@@ -1,7 +1,9 @@
 package ca
 
 import (
+	"bytes"
 	"encoding/asn1"
+	"encoding/binary"
 	"math/bits"
 	"time"
 
@@ -10,8 +12,8 @@ import (
 )
 
 // tbs is the TBSCertificate of t (RFC 5280, Section 4.1), octet for octet as
-// x509.CreateCertificate builds it, which by its reflection takes ten times as
-// long. Nothing here is trusted: [Issuer.check] reads the result anew.
+// x509.CreateCertificate builds it, whose reflection takes many times as long.
+// Nothing here is trusted: [Issuer.check] reads the result anew.
 func (i *Issuer) tbs(t *terms) ([]byte, error) {
 	algorithm, err := i.algorithm.Marshal()
 	if err != nil {
@@ -21,126 +23,90 @@ func (i *Issuer) tbs(t *terms) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, 1024))
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { b.AddASN1Int64(2) }) // version 3
-		b.AddASN1BigInt(t.serial.Big())
-		b.AddBytes(algorithm)
-		b.AddBytes(i.cert.RawSubject)
-		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			addTime(b, t.notBefore)
-			addTime(b, t.notAfter)
-		})
-		b.AddBytes(t.subject)
-		b.AddBytes(t.spki)
-		b.AddASN1(explicit(3), func(b *cryptobyte.Builder) {
-			b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				for _, e := range extensions {
-					e.add(b)
-				}
-			})
-		})
-	})
-	return b.Bytes()
-}
-
-// addTime: RFC 5280, Section 4.1.2.5, two digits for the year through 2049.
-func addTime(b *cryptobyte.Builder, t time.Time) {
-	if t.Year() < 2050 {
-		b.AddASN1UTCTime(t)
-		return
-	}
-	b.AddASN1GeneralizedTime(t)
-}
-
-// An extension is one of a certificate that is being built.
-type extension struct {
-	oid      asn1.ObjectIdentifier
-	critical bool
-	value    func(*cryptobyte.Builder)
-}
-
-func (e extension) add(b *cryptobyte.Builder) {
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(e.oid)
-		if e.critical {
-			b.AddASN1Boolean(true)
-		}
-		b.AddASN1(casn1.OCTET_STRING, e.value)
-	})
+	return der(casn1.SEQUENCE,
+		der(explicit(0), derInteger(2)), // version 3
+		der(casn1.INTEGER, t.serial[:]), // 20 octets that are positive
+		algorithm,
+		i.cert.RawSubject,
+		der(casn1.SEQUENCE, derTime(t.notBefore), derTime(t.notAfter)),
+		t.subject,
+		t.spki,
+		der(explicit(3), der(casn1.SEQUENCE, extensions...)),
+	), nil
 }
 
 // extensions are those of t, critical where RFC 5280, Section 4.2.1 would have it so.
-func (i *Issuer) extensions(t *terms) ([]extension, error) {
-	subject, err := subjectKeyID(t.spki)
+func (i *Issuer) extensions(t *terms) ([][]byte, error) {
+	keyID, err := subjectKeyID(t.spki)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]extension, 0, 9+len(t.extensions))
-	add := func(present bool, oid asn1.ObjectIdentifier, critical bool, value func(*cryptobyte.Builder)) {
-		if present {
-			out = append(out, extension{oid, critical, value})
-		}
+	out := make([][]byte, 0, 8+len(t.extensions))
+	add := func(oid asn1.ObjectIdentifier, critical bool, value []byte) {
+		out = append(out, derExtension(oid, critical, value))
 	}
-	add(true, oidKeyUsage, true, t.addKeyUsage)
-	add(len(t.usages) > 0, oidExtKeyUsage, false, t.addUsages)
-	add(true, oidBasicConstraints, true, t.addBasicConstraints)
-	add(true, oidSubjectKeyID, false, func(b *cryptobyte.Builder) { b.AddASN1OctetString(subject) })
-	add(i.signsAnother(t), oidAuthorityKeyID, false, i.addKeyID)
-	add(t.urls.OCSP != "" || t.urls.CAIssuers != "", oidAuthorityInfo, false, t.addAuthorityInfo)
-	add(t.urls.CRL != "", oidCRLDistribution, false, t.addDistributionPoint)
+	add(oidKeyUsage, true, t.derKeyUsage())
+	if len(t.usages) > 0 {
+		add(oidExtKeyUsage, false, t.derUsages())
+	}
+	add(oidBasicConstraints, true, t.derBasicConstraints())
+	add(oidSubjectKeyID, false, der(casn1.OCTET_STRING, keyID))
+	if !bytes.Equal(i.cert.RawSubject, t.subject) { // RFC 5280, Section 4.2.1.1: a root may leave it out
+		add(oidAuthorityKeyID, false, der(casn1.SEQUENCE, der(implicit(0), i.cert.SubjectKeyId)))
+	}
+	if t.urls.OCSP != "" || t.urls.CAIssuers != "" {
+		add(oidAuthorityInfo, false, t.derAuthorityInfo())
+	}
+	if t.urls.CRL != "" {
+		add(oidCRLDistribution, false, t.derDistributionPoint())
+	}
 	for _, e := range t.extensions {
-		add(true, e.Id, e.Critical, func(b *cryptobyte.Builder) { b.AddBytes(e.Value) })
+		add(e.Id, e.Critical, e.Value)
 	}
-	if len(t.sans) == 0 {
-		return out, nil
+	if len(t.sans) > 0 {
+		names, err := marshalAltNames(t.sans)
+		if err != nil {
+			return nil, err
+		}
+		add(oidSAN, t.subjectIsEmpty(), names)
 	}
-	names, err := marshalAltNames(t.sans)
-	add(true, oidSAN, t.subjectIsEmpty(), func(b *cryptobyte.Builder) { b.AddBytes(names) })
-	return out, err
+	return out, nil
 }
 
-// signsAnother: RFC 5280, Section 4.2.1.1, a root may leave out who signed it.
-func (i *Issuer) signsAnother(t *terms) bool { return string(i.cert.RawSubject) != string(t.subject) }
+func derExtension(oid asn1.ObjectIdentifier, critical bool, value []byte) []byte {
+	if critical {
+		return der(casn1.SEQUENCE, derOID(oid), derTrue, der(casn1.OCTET_STRING, value))
+	}
+	return der(casn1.SEQUENCE, derOID(oid), der(casn1.OCTET_STRING, value))
+}
 
-// addKeyUsage: a BIT STRING of named bits ends with the last that is set (X.690,
+// derKeyUsage: a BIT STRING of named bits ends with the last that is set (X.690,
 // Section 11.2.2), and x509.KeyUsage has them the other way round.
-func (t *terms) addKeyUsage(b *cryptobyte.Builder) {
-	named := bits.Reverse16(uint16(t.keyUsage))
-	octets := []byte{byte(named >> 8), byte(named)}
-	if octets[1] == 0 {
-		octets = octets[:1]
+func (t *terms) derKeyUsage() []byte {
+	named := binary.BigEndian.AppendUint16(nil, bits.Reverse16(uint16(t.keyUsage)))
+	if named[1] == 0 {
+		named = named[:1]
 	}
-	b.AddASN1(casn1.BIT_STRING, func(b *cryptobyte.Builder) {
-		b.AddUint8(uint8(bits.TrailingZeros8(octets[len(octets)-1])))
-		b.AddBytes(octets)
-	})
+	unused := bits.TrailingZeros8(named[len(named)-1])
+	return der(casn1.BIT_STRING, []byte{byte(unused)}, named)
 }
 
-func (t *terms) addUsages(b *cryptobyte.Builder) {
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		for _, oid := range t.usages {
-			b.AddASN1ObjectIdentifier(oid)
-		}
-	})
+func (t *terms) derUsages() []byte {
+	var all []byte
+	for _, oid := range t.usages {
+		all = append(all, derOID(oid)...)
+	}
+	return der(casn1.SEQUENCE, all)
 }
 
-func (t *terms) addBasicConstraints(b *cryptobyte.Builder) {
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		if !t.ca {
-			return
-		}
-		b.AddASN1Boolean(true)
-		if t.pathLen >= 0 {
-			b.AddASN1Int64(int64(t.pathLen))
-		}
-	})
-}
-
-func (i *Issuer) addKeyID(b *cryptobyte.Builder) {
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(casn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(i.cert.SubjectKeyId) })
-	})
+func (t *terms) derBasicConstraints() []byte {
+	switch {
+	case !t.ca:
+		return der(casn1.SEQUENCE)
+	case t.pathLen < 0:
+		return der(casn1.SEQUENCE, derTrue)
+	}
+	return der(casn1.SEQUENCE, derTrue, derInteger(t.pathLen))
 }
 
 var (
@@ -148,41 +114,77 @@ var (
 	oidCAIssuers = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 2}
 )
 
-// addAuthorityInfo: RFC 5280, Section 4.2.2.1.
-func (t *terms) addAuthorityInfo(b *cryptobyte.Builder) {
-	access := func(method asn1.ObjectIdentifier, url string) {
-		if url == "" {
-			return
-		}
-		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(method)
-			addURL(b, url)
-		})
+// derAuthorityInfo: RFC 5280, Section 4.2.2.1.
+func (t *terms) derAuthorityInfo() []byte {
+	var ocsp, issuers []byte
+	if t.urls.OCSP != "" {
+		ocsp = der(casn1.SEQUENCE, derOID(oidOCSP), derURL(t.urls.OCSP))
 	}
-	b.AddASN1(casn1.SEQUENCE, func(inner *cryptobyte.Builder) {
-		b = inner
-		access(oidOCSP, t.urls.OCSP)
-		access(oidCAIssuers, t.urls.CAIssuers)
-	})
+	if t.urls.CAIssuers != "" {
+		issuers = der(casn1.SEQUENCE, derOID(oidCAIssuers), derURL(t.urls.CAIssuers))
+	}
+	return der(casn1.SEQUENCE, ocsp, issuers)
 }
 
-// addDistributionPoint: RFC 5280, Section 4.2.1.13, one point of one full name.
-func (t *terms) addDistributionPoint(b *cryptobyte.Builder) {
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(explicit(0), func(b *cryptobyte.Builder) {
-				b.AddASN1(explicit(0), func(b *cryptobyte.Builder) { addURL(b, t.urls.CRL) })
-			})
-		})
-	})
+// derDistributionPoint: RFC 5280, Section 4.2.1.13, one point with one full name.
+func (t *terms) derDistributionPoint() []byte {
+	fullName := der(explicit(0), derURL(t.urls.CRL))
+	return der(casn1.SEQUENCE, der(casn1.SEQUENCE, der(explicit(0), fullName)))
 }
 
-// addURL adds a GeneralName that is a URI.
-func addURL(b *cryptobyte.Builder, url string) {
-	b.AddASN1(casn1.Tag(6).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes([]byte(url)) })
+// derURL is a GeneralName that is a URI.
+func derURL(url string) []byte { return der(implicit(6), []byte(url)) }
+
+// derTime: RFC 5280, Section 4.1.2.5, two digits for the year through 2049.
+func derTime(t time.Time) []byte {
+	if t.Year() < 2050 {
+		return der(casn1.UTCTime, t.AppendFormat(nil, "060102150405Z"))
+	}
+	return der(casn1.GeneralizedTime, t.AppendFormat(nil, "20060102150405Z"))
 }
 
-func explicit(tag uint8) casn1.Tag { return casn1.Tag(tag).ContextSpecific().Constructed() }
+// derInteger is n, which is not negative, as an INTEGER.
+func derInteger(n int) []byte {
+	octets := binary.BigEndian.AppendUint64(nil, uint64(n))
+	for len(octets) > 1 && octets[0] == 0 && octets[1] < 0x80 {
+		octets = octets[1:]
+	}
+	return der(casn1.INTEGER, octets)
+}
+
+var derTrue = []byte{byte(casn1.BOOLEAN), 1, 0xff}
+
+// derOID is nil for what DER can't encode, which [NewProfile] lets none of in.
+func derOID(oid asn1.ObjectIdentifier) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1ObjectIdentifier(oid)
+	out, _ := b.Bytes()
+	return out
+}
+
+// der is an element whose content is the parts, one after the other.
+func der(tag casn1.Tag, parts ...[]byte) []byte {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	out := append(make([]byte, 0, 5+n), byte(tag))
+	switch { // X.690, Section 10.1
+	case n < 0x80:
+		out = append(out, byte(n))
+	case n < 0x100:
+		out = append(out, 0x81, byte(n))
+	default: // as far as 64 KiB, which no name or key allowed comes near
+		out = append(out, 0x82, byte(n>>8), byte(n))
+	}
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+func implicit(tag uint8) casn1.Tag { return casn1.Tag(tag).ContextSpecific() }
+func explicit(tag uint8) casn1.Tag { return implicit(tag).Constructed() }
 
 // certificate is tbs with its signature (RFC 5280, Section 4.1).
 func (i *Issuer) certificate(tbs, signature []byte) ([]byte, error) {
@@ -190,11 +192,5 @@ func (i *Issuer) certificate(tbs, signature []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := cryptobyte.NewBuilder(make([]byte, 0, len(tbs)+len(algorithm)+len(signature)+16))
-	b.AddASN1(casn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddBytes(tbs)
-		b.AddBytes(algorithm)
-		b.AddASN1BitString(signature)
-	})
-	return b.Bytes()
+	return der(casn1.SEQUENCE, tbs, algorithm, der(casn1.BIT_STRING, []byte{0}, signature)), nil
 }

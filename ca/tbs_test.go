@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"strings"
 	"testing"
 	"time"
 )
@@ -63,7 +64,7 @@ func TestBuiltAsByTheStandardLibrary(t *testing.T) {
 		"no issuer's URL":  {i, func(t *terms) { t.urls.CAIssuers = "" }},
 		"an extension":     {i, func(t *terms) { t.extensions = []pkix.Extension{{Id: oidNoCheck, Value: asn1.NullBytes}} }},
 		"next century":     {i, func(t *terms) { t.notAfter = time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC) }},
-		"small serial":     {i, func(t *terms) { t.serial = Serial{19: 0x80} }},
+		"long names":       {i, func(t *terms) { t.sans = append(t.sans, altName{"email", strings.Repeat("a", 300) + "@example.com"}) }},
 		"intermediate":     {i, func(t *terms) { t.ca, t.keyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign }},
 		"long path":        {i, func(t *terms) { t.ca, t.pathLen, t.keyUsage = true, 300, x509.KeyUsageCertSign }},
 		"path of any size": {i, func(t *terms) { t.ca, t.pathLen, t.keyUsage = true, -1, x509.KeyUsageCertSign }},
