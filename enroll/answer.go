@@ -2,10 +2,8 @@ package enroll
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"time"
 
 	"signet/ca"
@@ -97,10 +95,6 @@ type Ticket struct {
 
 // The bodies of requests.
 type (
-	submission struct {
-		Profile string `json:"profile,omitempty"`
-		CSR     string `json:"csr"`
-	}
 	renewal struct {
 		Serial string `json:"serial,omitempty"`
 	}
@@ -147,20 +141,4 @@ func parsePEM(text string) (*x509.Certificate, error) {
 		return nil, errors.New("no PEM certificate")
 	}
 	return x509.ParseCertificate(block.Bytes)
-}
-
-// decodeCSR reads the DER of a PKCS#10 out of PEM or base64.
-func decodeCSR(text string) ([]byte, error) {
-	if block, _ := pem.Decode([]byte(text)); block != nil {
-		// "NEW CERTIFICATE REQUEST" is what some older programs write (RFC 7468, Section 7).
-		if block.Type != "CERTIFICATE REQUEST" && block.Type != "NEW CERTIFICATE REQUEST" {
-			return nil, fmt.Errorf("a PEM block %.40q where a CERTIFICATE REQUEST was due", block.Type)
-		}
-		return block.Bytes, nil
-	}
-	der, err := base64.StdEncoding.DecodeString(text) // it lets line breaks pass
-	if err != nil || len(der) == 0 {
-		return nil, errors.New("neither PEM nor base64")
-	}
-	return der, nil
 }

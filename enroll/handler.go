@@ -147,15 +147,11 @@ func (e *Enroller) getProfile(r *http.Request, id *Identity, _ []byte) (answer, 
 }
 
 func (e *Enroller) postCertificate(r *http.Request, id *Identity, body []byte) (answer, error) {
-	var in submission
-	if err := parse(body, &in); err != nil {
+	profile, der, err := parseSubmission(body)
+	if err != nil {
 		return answer{}, err
 	}
-	der, err := decodeCSR(in.CSR)
-	if err != nil {
-		return answer{}, refuse("csr.parse", "csr is no PKCS#10: "+err.Error())
-	}
-	cert, fresh, err := e.Enroll(r.Context(), id, in.Profile, der)
+	cert, fresh, err := e.Enroll(r.Context(), id, profile, der)
 	if err != nil {
 		return answer{}, err
 	}
