@@ -181,7 +181,8 @@ func (p *Publisher) refresh(ctx context.Context) error {
 		return nil
 	}
 	begun := time.Now()
-	if err := p.publish(ctx); err != nil {
+	r, err := p.publish(ctx)
+	if err != nil {
 		return err
 	}
 	p.took.Store(int64(time.Since(begun)))
@@ -190,6 +191,7 @@ func (p *Publisher) refresh(ctx context.Context) error {
 	close(p.out)
 	p.out = make(chan struct{})
 	p.mu.Unlock()
+	p.finish(ctx, r) // nobody need wait for that
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -163,6 +164,46 @@ func TestPublisherGoesOnAfterTrouble(t *testing.T) {
 			t.Error("the CRL is not made once the store is back")
 		}
 	})
+}
+
+// TestTwoPublishersOnOneStore: CRL numbers grow across both, and none is used twice.
+func TestTwoPublishersOnOneStore(t *testing.T) {
+	w := newWorld(t, func(c *revocation.Config) { c.CRLDir = "" })
+	w.partition(2)
+	other, err := revocation.New(w.conf)
+	must(t, err)
+	services := []*revocation.Service{w.service, other}
+	used := map[string]bool{}
+	last := "0"
+	for i := range 20 {
+		w.revoke(w.issue("alice"), ca.Superseded)
+		p := services[i%2].Publisher
+		must(t, p.Refresh(t.Context()))
+		number := p.Current(w.Issuer.ID()).Number.String()
+		if used[number] || len(number) < len(last) || len(number) == len(last) && number <= last {
+			t.Errorf("number %s after %s", number, last)
+		}
+		used[number], last = true, number
+	}
+	errs := make(chan error, 20)
+	numbers := make(chan string, 20)
+	for i := range 20 {
+		go func() {
+			p := services[i%2].Publisher
+			err := p.Refresh(context.Background())
+			numbers <- fmt.Sprintf("%d: %v", i%2, p.Current(w.Issuer.ID()).Number)
+			errs <- err
+		}()
+	}
+	by := map[string]string{}
+	for range 20 {
+		must(t, <-errs)
+		whose, number, _ := strings.Cut(<-numbers, ": ")
+		if by[number] != "" && by[number] != whose {
+			t.Errorf("both have used number %s", number)
+		}
+		by[number] = whose
+	}
 }
 
 func TestRestart(t *testing.T) {

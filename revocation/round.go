@@ -29,7 +29,7 @@ type round struct {
 
 // publish makes the CRLs that are due and puts them out: in force first, so
 // that a slow or full disk does not hide a revocation. The caller holds p.turn.
-func (p *Publisher) publish(ctx context.Context) error {
+func (p *Publisher) publish(ctx context.Context) (*round, error) {
 	r := &round{Publisher: p, now: p.now(), made: map[int]uint64{}, revision: 1<<64 - 1}
 	remake := p.remake.Swap(false)
 	err := r.prepare(ctx, remake)
@@ -43,18 +43,18 @@ func (p *Publisher) publish(ctx context.Context) error {
 		if remake {
 			p.remake.Store(true)
 		}
-		return err
+		return nil, err
 	}
 	p.seen = r.revision
-	if r.all {
-		p.finish(ctx, r)
-	}
-	return nil
+	return r, nil
 }
 
 // finish ends a round in which every CRL was made: what had expired by then has
 // appeared once more, and deltas are to these.
 func (p *Publisher) finish(ctx context.Context, r *round) {
+	if !r.all {
+		return
+	}
 	if !p.clock.steady() {
 		p.logger.Debug("expired entries stay on the CRL for another time, since the clock was set forward")
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 // unsaved are the lists in force that are not on disk yet: they are out before
@@ -31,6 +32,10 @@ func (u unsaved) add(path string, l *List) {
 	}
 }
 
+// settle is how long a list is in force before it is saved: of those that a burst
+// replaces, the disk hears nothing, and revocations have it for themselves.
+const settle = time.Second
+
 // run saves lists as they come, until ctx ends.
 func (u unsaved) run(ctx context.Context) {
 	for {
@@ -38,6 +43,11 @@ func (u unsaved) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-u.kick:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settle):
 			u.save()
 		}
 	}
