@@ -2,17 +2,21 @@ package interop
 
 import (
 	"bytes"
+	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // An agent is "signet crl" running beside a server until it is stopped.
 type agent struct {
-	cmd  *exec.Cmd
-	said *lockedBuffer
-	stop func()
+	stand *stand
+	cmd   *exec.Cmd
+	said  *lockedBuffer
+	stop  func()
 }
 
 // fetchOnce makes the first crl.pem: a server does not start without.
@@ -32,12 +36,35 @@ func (s *stand) fetch(url, file string) (string, error) {
 	return string(out), err
 }
 
-// follow starts the agent with the recipe's own commands.
-func (s *stand) follow() *agent {
+// How the agent learns of a new CRL, as docs/interop.md says it.
+const (
+	byPush    = "push"
+	byPolling = "polling every 2 s"
+)
+
+// follow starts the agent as the recipe's README does, and returns when it hears
+// the CA's events, or has fetched once where it only polls.
+func (s *stand) follow(by string) *agent {
 	s.t.Helper()
-	a := &agent{said: &lockedBuffer{}}
-	a.cmd = exec.Command(filepath.Join(bin, "signet"), "crl", "fetch", "--url", s.world.ca.HTTP+"/crl/bundle.pem",
-		"--ca-file", "chain.pem", "--out", "crl.pem", "--every", "1s", "--run", s.recipe.reload)
+	args := []string{"--poll", "1h"}
+	if by == byPolling {
+		args = []string{"--poll", "2s", "--no-push"}
+	}
+	a := s.sync(s.world.ca.HTTP, args...)
+	a.await(func(h health) bool { return by == byPolling && h.Fetches > 0 || by == byPush && h.Events })
+	return a
+}
+
+// sync starts "signet crl sync" with the recipe's own commands.
+func (s *stand) sync(url string, args ...string) *agent {
+	s.t.Helper()
+	a := &agent{stand: s, said: &lockedBuffer{}}
+	_ = os.Remove(s.path("health.json"))
+	a.cmd = exec.Command(filepath.Join(bin, "signet"), append([]string{"crl", "sync", "--url", url, "--ca-file", "chain.pem",
+		"--out", "crl.pem", "--health", "health.json", "--reload", s.recipe.reload}, args...)...)
+	if s.recipe.check != "" {
+		a.cmd.Args = append(a.cmd.Args, "--check", s.recipe.check)
+	}
 	a.cmd.Dir, a.cmd.Env = s.prefix, s.environ()
 	a.cmd.Stdout, a.cmd.Stderr = a.said, a.said
 	if err := a.cmd.Start(); err != nil {
@@ -52,6 +79,36 @@ func (s *stand) follow() *agent {
 	})
 	s.t.Cleanup(a.stop)
 	return a
+}
+
+// health is what the agent's health file says of its one CRL file.
+type health struct {
+	Standing string `json:"standing"`
+	Events   bool   `json:"events"`
+	Fetches  int    `json:"fetches"`
+}
+
+// await waits until the health file is as wanted.
+func (a *agent) await(wanted func(health) bool) {
+	a.stand.t.Helper()
+	if !a.within(30*time.Second, wanted) {
+		text, _ := os.ReadFile(a.stand.path("health.json"))
+		a.stand.t.Fatalf("the agent's health file says:\n%s\nand its log:\n%s", text, a.said)
+	}
+}
+
+// within reports whether the health file is as wanted before that time has passed.
+func (a *agent) within(patience time.Duration, wanted func(health) bool) bool {
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
+		var report struct {
+			CRLs []health `json:"crls"`
+		}
+		text, _ := os.ReadFile(a.stand.path("health.json"))
+		if json.Unmarshal(text, &report) == nil && len(report.CRLs) == 1 && wanted(report.CRLs[0]) {
+			return true
+		}
+	}
+	return false
 }
 
 // A lockedBuffer is written by a process while the test reads it.

@@ -69,7 +69,7 @@ func tryWithoutCard(t *testing.T, s *stand, kind browser.Kind, name string) {
 // tryRevokedInView presses F5 until the page is another.
 func tryRevokedInView(t *testing.T, s *stand, b *browser.Browser, card *harness.Card, name string) {
 	t.Helper()
-	s.follow()
+	s.follow(byPush)
 	from := time.Now()
 	if _, err := s.world.ca.Signetd(t.Context(), "cert", "revoke", "--reason", "keyCompromise", card.Serial); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func tryRevokedInView(t *testing.T, s *stand, b *browser.Browser, card *harness.
 		must(t, b.Reload(t.Context()))
 		time.Sleep(200 * time.Millisecond) // as fast as a person can press F5
 	}
-	seen.refusedAfter(name+" at nginx", "polling each second", time.Since(from))
+	seen.refusedAfter(name+" at nginx", byPush, time.Since(from))
 	must(t, b.Shot(t.Context(), "revoked"))
 	seen.say(browsers, name, caseRevokedInView, "“"+explained+"”, in the same session, without a new dialog")
 }

@@ -36,6 +36,7 @@ func nginx() recipe {
 			caseRunOut:   "403 “Certificates can’t be checked just now”",
 		},
 		handsOn: true,
+		polls:   true,
 	}
 }
 

@@ -35,6 +35,8 @@ type recipe struct {
 	handsOn bool
 	// nameless: what is behind the server does not learn who it is.
 	nameless bool
+	// polls: the agent is tried without push too.
+	polls bool
 	// leafOnly: it asks for the CRL of the leaf's issuer alone.
 	leafOnly bool
 	// lingers: a connection that is open when its certificate is revoked stays open.
