@@ -1,6 +1,6 @@
 // Signet is everything done away from the CA's host: "signet enroll" and
 // "renew" at a YubiKey, "status" and "revoke" for what came of it, "card" for
-// the card itself, and "crl" for a relying server.
+// the card itself, and "crl" and "gate" for a relying server.
 package main
 
 import (
@@ -38,7 +38,7 @@ func newApp() *cli.App {
 		ErrWriter:            os.Stderr,
 		Commands: []*cli.Command{
 			enrollCommand(), renewCommand(), statusCommand(), revokeCommand(),
-			cardCommand(), crlCommand(), caCommand(),
+			cardCommand(), crlCommand(), gateCommand(), caCommand(),
 			versionCommand(), completionCommand(),
 		},
 	}
