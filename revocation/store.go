@@ -89,11 +89,6 @@ type Store interface {
 	// URL already.
 	AddPartition(ctx context.Context, issuer, url string) (Partition, error)
 
-	// Revoked calls yield with each of issuer's certificates that are revoked or on
-	// hold and belong on a CRL, by serial: those that have not expired, and
-	// those that no CRL made after their expiry has carried yet
-	// (RFC 5280, Section 3.3). It reads one consistent state.
-	Revoked(ctx context.Context, issuer string, yield func(Entry) bool) error
 	// NextCRLNumber returns a number greater than any it has returned for
 	// issuer, on disk before it returns. It also grows when the store has been
 	// replaced by an older copy of itself: it is at least the seconds since 1970.

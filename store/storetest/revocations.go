@@ -63,70 +63,11 @@ func testHold(t *testing.T, f *fixture) {
 	f.is(t, c, held)
 	must(t, f.release(c))
 	f.is(t, c, nil)
-	equal(t, len(f.revoked(t, issuerA)), 0)
+	equal(t, len(f.complete(t, issuerA)), 0)
 	must(t, f.revoke(c, ca.CertificateHold, f.now))
 	must(t, f.revoke(c, ca.Superseded, f.now.Add(time.Hour)))
 	f.is(t, c, &ca.Revocation{At: f.now.Add(time.Hour), Reason: ca.Superseded, By: "an officer"})
 	f.unchanged(t, revocation.ErrNotOnHold, func() error { return f.release(c) })
-}
-
-func (f *fixture) revoked(t *testing.T, issuer string) (all []revocation.Entry) {
-	t.Helper()
-	must(t, f.Revoked(f.ctx, issuer, func(e revocation.Entry) bool { all = append(all, e); return true }))
-	return all
-}
-
-func testRevoked(t *testing.T, f *fixture) {
-	f.account(t, "alice")
-	reasons := []ca.Reason{ca.Unspecified, ca.KeyCompromise, ca.CertificateHold, ca.PrivilegeWithdrawn}
-	want := map[string][]revocation.Entry{}
-	for i := range 20 {
-		e := f.enrollment("alice")
-		e.Certificate.Issuer = []string{issuerA, issuerB}[i%2]
-		c := f.enrolled(t, e)
-		if i < 12 {
-			entry := revocation.Entry{Serial: c.Serial, At: f.now.Add(time.Duration(i) * time.Second), Reason: reasons[i%len(reasons)]}
-			must(t, f.revoke(c, entry.Reason, entry.At))
-			want[c.Issuer] = append(want[c.Issuer], entry)
-		}
-	}
-	for issuer, entries := range want {
-		slices.SortFunc(entries, func(a, b revocation.Entry) int { return slices.Compare(a.Serial[:], b.Serial[:]) })
-		equal(t, f.revoked(t, issuer), entries)
-	}
-	equal(t, len(f.revoked(t, issuerA[:15])), 0)
-	seen := 0
-	must(t, f.Revoked(f.ctx, issuerA, func(revocation.Entry) bool { seen++; return seen < 2 }))
-	equal(t, seen, 2)
-}
-
-// RFC 5280, Section 3.3: an entry stays until a CRL made after the certificate expired has had it.
-func testRevokedAfterExpiry(t *testing.T, f *fixture) {
-	f.account(t, "alice")
-	c := f.enrolled(t, f.enrollment("alice"))
-	must(t, f.revoke(c, ca.KeyCompromise, f.now))
-	on := func(want int) {
-		t.Helper()
-		equal(t, len(f.revoked(t, issuerA)), want)
-	}
-	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(-time.Second), 0))
-	on(1) // it had not expired
-	must(t, f.CRLMade(f.ctx, issuerB, c.NotAfter.Add(time.Hour), 0))
-	on(1) // another issuer's CRL
-	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(time.Hour), 0))
-	on(0)
-	must(t, f.CRLMade(f.ctx, issuerA, f.now, 0)) // an older one changes nothing
-	on(0)
-	f.is(t, c, &ca.Revocation{At: f.now, Reason: ca.KeyCompromise, By: "an officer"})
-
-	// One revoked after it had expired has not been on any.
-	late := f.enrollment("alice")
-	late.Certificate.NotAfter = f.now.Add(time.Hour)
-	lateCert := f.enrolled(t, late)
-	must(t, f.revoke(lateCert, ca.KeyCompromise, c.NotAfter.Add(2*time.Hour)))
-	on(1)
-	must(t, f.CRLMade(f.ctx, issuerA, c.NotAfter.Add(3*time.Hour), 0))
-	on(0)
 }
 
 func testCRLNumbers(t *testing.T, f *fixture) {

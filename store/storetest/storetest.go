@@ -69,8 +69,6 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"RevisionAtOnce", testRevisionAtOnce},
 		{"Partitions", testPartitions},
 		{"EntriesLeave", testEntriesLeave},
-		{"Revoked", testRevoked},
-		{"RevokedAfterExpiry", testRevokedAfterExpiry},
 		{"CRLNumbers", testCRLNumbers},
 		{"Events", testEvents},
 		{"EventsAtOnce", testEventsAtOnce},
