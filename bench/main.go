@@ -1,6 +1,7 @@
 // Bench measures Signet beside bare handlers, in one run and on one machine:
 // issuance over keep-alive TLS beside a handler that checks a CSR and signs with
-// no store, and OCSP beside a net/http answer of the same size.
+// no store, OCSP beside a net/http answer of the same size, and CRLs of a million
+// entries beside the hash of as many bytes and beside crypto/x509.
 //
 // Machines are noisy, so what counts are the ratios: each measurement of Signet
 // is taken right beside one of the bare handler, several times over, and the
@@ -33,11 +34,15 @@ func main() {
 		exitOn(serveBare())
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == crlArgument {
+		exitOn(serveCRLMaker(os.Args[2:]))
+		return
+	}
 	var o options
 	flag.StringVar(&o.bin, "bin", "bin", "the folder of signetd")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each pair is measured")
 	flag.DurationVar(&o.span, "span", 2*time.Second, "how long each measurement takes")
-	only := flag.String("only", "", "measure only what this `expression` matches: \"code\", \"code 32\", \"ocsp with 8\"")
+	only := flag.String("only", "", "measure only what this `expression` matches: \"code\", \"code 32\", \"ocsp with 8\", \"crl making\"")
 	flag.Parse()
 	var err error
 	o.only, err = regexp.Compile(*only)
@@ -65,7 +70,10 @@ func run(ctx context.Context, o options) error {
 	if err := b.issuance(ctx); err != nil {
 		return err
 	}
-	return b.ocsp(ctx)
+	if err := b.ocsp(ctx); err != nil {
+		return err
+	}
+	return b.crls(ctx, dir)
 }
 
 func exitOn(err error) {
