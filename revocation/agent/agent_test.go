@@ -41,13 +41,26 @@ type source struct {
 
 func newSource(t testing.TB) *source {
 	t.Helper()
-	h := catest.New(t)
-	s := &source{TB: t, Hierarchy: h, now: time.Now(), bodies: map[string][]byte{}, types: map[string]string{}}
+	s := newQuietSource(t)
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
+	s.conf.URLs, s.conf.HTTP = []string{server.URL + "/bundle.pem"}, nil
+	return s
+}
+
+// newQuietSource is one without a network, for tests in a time of their own.
+func newQuietSource(t testing.TB) *source {
+	t.Helper()
+	h := catest.New(t)
+	s := &source{TB: t, Hierarchy: h, now: time.Now(), bodies: map[string][]byte{}, types: map[string]string{}}
 	s.conf = agent.Config{
 		SourceConfig: agent.SourceConfig{
-			URLs: []string{server.URL + "/bundle.pem"}, CAs: []*x509.Certificate{h.Intermediate, h.Root},
+			URLs: []string{"http://ca.example/bundle.pem"}, CAs: []*x509.Certificate{h.Intermediate, h.Root},
+			HTTP: &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
+				w := httptest.NewRecorder()
+				s.ServeHTTP(w, r)
+				return w.Result(), nil
+			})},
 			Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return s.now },
 		},
 		Path: filepath.Join(t.TempDir(), "crl.pem"),
