@@ -16,6 +16,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"signet/revocation/crl"
@@ -154,7 +155,9 @@ func (f *File) fetch(ctx context.Context) (*Result, error) {
 // put brings the newest CRLs into the file and the server.
 func (f *File) put(ctx context.Context) (r *Result, err error) {
 	r = f.describe()
-	if r.Changed, err = f.swap(ctx); err == nil {
+	r.Changed, err = f.swap(ctx)
+	f.forget(r.Changed)
+	if err == nil {
 		r.CommandRun, err = f.reload(ctx)
 	}
 	r.Warnings = f.warnings
@@ -162,6 +165,18 @@ func (f *File) put(ctx context.Context) (r *Result, err error) {
 		return nil, err
 	}
 	return r, err
+}
+
+// bigFile is the size from which on memory that a file took is given back at once:
+// else the next fetch would come on top of it.
+const bigFile = 1 << 20
+
+// forget lets go of what was in place before the last swap.
+func (f *File) forget(changed bool) {
+	f.before.inPlace, f.before.state = inPlace{}, state{}
+	if changed && f.inPlace.info != nil && f.inPlace.info.Size() > bigFile {
+		debug.FreeOSMemory()
+	}
 }
 
 // describe tells of the newest CRLs, and warns of those of whose time less than a

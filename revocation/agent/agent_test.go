@@ -37,6 +37,8 @@ type source struct {
 	bodies   map[string][]byte
 	types    map[string]string
 	requests []string // the If-None-Match of each
+	// onRequest is called with the number of each request; nil for nothing.
+	onRequest func(n int)
 }
 
 func newSource(t testing.TB) *source {
@@ -70,6 +72,9 @@ func newQuietSource(t testing.TB) *source {
 }
 
 func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.onRequest != nil {
+		s.onRequest(len(s.requests))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, r.Header.Get("If-None-Match"))
