@@ -10,7 +10,7 @@ import (
 // contents are the first size octets of f, until free is called. They are the
 // system's pages, not our memory: a CRL may be big.
 func contents(f *os.File, size int64) (data []byte, free func(), err error) {
-	if size < 1<<20 { // a root's, say, which an editor may cut off while it is read
+	if size < 1<<20 {
 		return readContents(f, size)
 	}
 	data, err = syscall.Mmap(int(f.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_PRIVATE)

@@ -54,13 +54,14 @@ func (l *List) Open() (*OpenList, error) {
 func (o *OpenList) Close() error { return o.file.release() }
 
 // loadList reads a file with one CRL of issuer, DER or PEM, and verifies it. idp is
-// the distribution point that the CRL must name; "" for a complete one.
-func loadList(path string, issuer *x509.Certificate, idp string) (*List, error) {
+// the distribution point that the CRL must name; "" for a complete one. The list
+// stays in the file, which must not change then, or with inMemory is a copy.
+func loadList(path string, issuer *x509.Certificate, idp string, inMemory bool) (*List, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	l, err := readList(f, issuer, idp)
+	l, err := readList(f, issuer, idp, inMemory)
 	if err != nil {
 		_ = f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -69,12 +70,16 @@ func loadList(path string, issuer *x509.Certificate, idp string) (*List, error) 
 }
 
 // readList takes f over unless it fails.
-func readList(f *os.File, issuer *x509.Certificate, idp string) (*List, error) {
+func readList(f *os.File, issuer *x509.Certificate, idp string, copied bool) (*List, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	data, free, err := contents(f, info.Size())
+	read := contents
+	if copied {
+		read = readContents
+	}
+	data, free, err := read(f, info.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +106,10 @@ func readList(f *os.File, issuer *x509.Certificate, idp string) (*List, error) {
 		Entries: parsed.Entries, Size: int64(len(parsed.Raw)),
 		ETag: etag(parsed.Signature), Modified: info.ModTime().Truncate(time.Second),
 	}
-	if &ders[0][0] == &data[0] {
+	if !copied && &ders[0][0] == &data[0] {
 		l.file = &listFile{content: f, refs: 1}
 		return l, nil
 	}
-	// It was PEM, as a root's CRL may be, which is small.
 	memory := crl.Memory(bytes.Clone(parsed.Raw))
 	l.file = &listFile{content: inMemory{&memory}, refs: 1}
 	return l, f.Close()

@@ -298,6 +298,9 @@ func TestRootCRL(t *testing.T) {
 		if number() != 2 {
 			t.Errorf("%s: number %d", name, number())
 		}
+		if got := w.get("/crl/" + root + ".crl").Body.Bytes(); !bytes.Equal(got, good) {
+			t.Errorf("%s: what is given out changes with the file", name)
+		}
 	}
 	w.signRootCRL(1, 365*24*time.Hour)
 	if number() != 2 {

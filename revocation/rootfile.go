@@ -45,7 +45,9 @@ func (f *rootFile) current() *List {
 }
 
 func (f *rootFile) load() error {
-	l, err := loadList(f.path, f.issuer, "")
+	// An administrator may write into the file in place, and what is there may be
+	// nothing for a moment.
+	l, err := loadList(f.path, f.issuer, "", true)
 	if err != nil {
 		return err
 	}

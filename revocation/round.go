@@ -110,7 +110,7 @@ func (p *Publisher) restore(s *scope) {
 	if path == "" {
 		return
 	}
-	l, err := loadList(path, p.issuer.Certificate(), s.URL)
+	l, err := loadList(path, p.issuer.Certificate(), s.URL, false)
 	if err == nil {
 		l.Partition = s.Number
 		s.list.Store(l)

@@ -32,9 +32,9 @@ func (u unsaved) add(path string, l *List) {
 	}
 }
 
-// settle is how long a list is in force before it is saved: of those that a burst
-// replaces, the disk hears nothing, and revocations have it for themselves.
-const settle = time.Second
+// pause is the time from one save to the next: of the lists that a burst
+// replaces meanwhile the disk hears nothing, and revocations have it for themselves.
+const pause = time.Second
 
 // run saves lists as they come, until ctx ends.
 func (u unsaved) run(ctx context.Context) {
@@ -43,12 +43,12 @@ func (u unsaved) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-u.kick:
+			u.save()
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(settle):
-			u.save()
+		case <-time.After(pause):
 		}
 	}
 }
