@@ -15,12 +15,13 @@ import (
 // children are the programs that this test binary is for other processes' sake:
 // the environment says which one it is.
 var children = map[string]func(){
-	"flushes":  flushesChild,
-	"killed":   killedChild,
-	"faults":   faultsChild,
-	"full":     fullChild,
-	"locking":  lockingChild,
-	"revoking": revokingChild,
+	"flushes":       flushesChild,
+	"killed":        killedChild,
+	"faults":        faultsChild,
+	"full":          fullChild,
+	"locking":       lockingChild,
+	"revoking":      revokingChild,
+	"revokeflushes": revokeFlushesChild,
 }
 
 const childEnv = "SIGNET_BOLT_TEST_CHILD"
