@@ -265,6 +265,7 @@ func TestConfig(t *testing.T) {
 		"no certificate": func(c *Config) { c.Authorities[0].Certificates = nil },
 		"no root":        func(c *Config) { c.Authorities[0].Certificates = c.Authorities[0].Certificates[1:] },
 		"no URL":         func(c *Config) { c.Authorities[0].URL = "" },
+		"no URL, OCSP":   func(c *Config) { c.Authorities[0].URL, c.OCSP.Use = "", OCSPInstead },
 		"a file":         func(c *Config) { c.Authorities[0].URL = "file:///etc/passwd" },
 		"a leaf":         func(c *Config) { c.Authorities[0].Certificates = append(c.Authorities[0].Certificates, w.alice().Leaf) },
 		"OCSP":           func(c *Config) { c.OCSP.Use = "always" },

@@ -82,26 +82,29 @@ func (c *Checker) add(a Authority, kept *copies) error {
 	if len(levels) == 0 {
 		return nil
 	}
-	var err error
-	add := func(urls []string, levels ...*level) {
-		f, e := newFeed(&c.config, urls, levels, kept)
-		err = errors.Join(err, e)
-		c.authorities[len(c.authorities)-1].feeds = append(c.authorities[len(c.authorities)-1].feeds, f)
+	if a.URL == "" && len(a.CRLs) == 0 {
+		return fmt.Errorf("nothing says where the CRL of %q is: give the CA's URL", levels[0].name())
 	}
-	c.authorities = append(c.authorities, new(authority))
-	next := c.authorities[len(c.authorities)-1]
-	urls := a.CRLs
+	next := new(authority)
+	c.authorities = append(c.authorities, next)
 	if len(a.CRLs) > 0 {
-		add(a.CRLs, levels...)
-	} else {
-		for _, l := range levels {
-			urls = append(urls, a.crlURL(l.ca))
-			add(urls[len(urls)-1:], l)
+		return next.feed(&c.config, a.CRLs, levels, kept)
+	}
+	for _, l := range levels {
+		if err := next.feed(&c.config, []string{a.crlURL(l.ca)}, []*level{l}, kept); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		next.events, err = agent.EventsURL(urls[0])
+	return nil
+}
+
+func (a *authority) feed(c *Config, urls []string, levels []*level, kept *copies) error {
+	f, err := newFeed(c, urls, levels, kept)
+	if err != nil {
+		return err
 	}
+	a.feeds = append(a.feeds, f)
+	a.events, err = agent.EventsURL(urls[0])
 	return err
 }
 

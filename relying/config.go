@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,8 +124,9 @@ func (c *Config) check() error {
 	if len(c.Authorities) == 0 {
 		return errors.New("no CA is to be trusted: Authorities is empty")
 	}
+	c.Authorities = slices.Clone(c.Authorities) // the caller's stay as they are
 	for i := range c.Authorities {
-		if err := c.Authorities[i].check(c.OCSP.Use == OCSPInstead); err != nil {
+		if err := c.Authorities[i].check(); err != nil {
 			return err
 		}
 	}
@@ -149,15 +151,12 @@ func (c *Config) check() error {
 	return c.OCSP.check()
 }
 
-func (a *Authority) check(noCRL bool) error {
+func (a *Authority) check() error {
 	if len(a.Certificates) == 0 {
 		return errors.New("a CA has no certificates")
 	}
 	a.Certificates = distinct(a.Certificates)
 	a.URL = strings.TrimRight(a.URL, "/")
-	if a.URL == "" && len(a.CRLs) == 0 && !noCRL {
-		return fmt.Errorf("nothing says where the CRLs of %q are: give its URL", a.Certificates[0].Subject)
-	}
 	for _, text := range append([]string{a.URL}, a.CRLs...) {
 		if err := checkURL(text); text != "" && err != nil {
 			return err

@@ -28,7 +28,7 @@ type gateConfig struct {
 	Header     string        `toml:"header"`
 	Format     string        `toml:"format"`
 	UserHeader string        `toml:"user_header"`
-	User       string        `toml:"user"`
+	UserFrom   string        `toml:"user_from"`
 	FailOpen   bool          `toml:"fail_open"`
 	State      string        `toml:"state"`
 	Poll       time.Duration `toml:"poll"`
@@ -107,7 +107,7 @@ func (c *gateConfig) load(path string) error {
 func (c *gateConfig) fromFlags(f *cli.Context) {
 	for name, setting := range map[string]*string{
 		"listen": &c.Listen, "metrics": &c.Metrics, "mode": &c.Mode, "header": &c.Header, "format": &c.Format,
-		"user-header": &c.UserHeader, "user": &c.User, "ocsp": &c.OCSP.Use, "state": &c.State,
+		"user-header": &c.UserHeader, "user-from": &c.UserFrom, "ocsp": &c.OCSP.Use, "state": &c.State,
 		"service": &c.Page.Service, "enroll": &c.Page.Enroll, "contact": &c.Page.Contact,
 	} {
 		*setting = f.String(name)
@@ -183,7 +183,7 @@ func (c *gateConfig) checker(logger *slog.Logger) (*relying.Checker, error) {
 func (c *gateConfig) gateConfig(checker *relying.Checker, logger *slog.Logger) gate.Config {
 	return gate.Config{
 		Checker: checker, Header: c.Header, Format: certheader.Format(c.Format), Optional: c.Mode == "optional",
-		UserHeader: c.UserHeader, User: gate.User(c.User), Logger: logger,
+		UserHeader: c.UserHeader, User: gate.User(c.UserFrom), Logger: logger,
 		Page: relying.Page{Service: c.Page.Service, Enroll: c.Page.Enroll, Contact: c.Page.Contact},
 	}
 }
