@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -122,9 +123,10 @@ func pemOf(der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// answerBytes answers "/N" with N bytes, the request's body read.
+// answerBytes answers "/N", and what is below, with N bytes, the request's body read.
 func answerBytes(w http.ResponseWriter, r *http.Request) {
-	n, err := strconv.Atoi(r.URL.Path[1:])
+	number, _, _ := strings.Cut(r.URL.Path[1:], "/")
+	n, err := strconv.Atoi(number)
 	if err != nil || n < 0 || n > 1<<20 {
 		http.NotFound(w, r)
 		return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,34 +15,36 @@ import (
 	"signet/revocation/ocsp"
 )
 
-// ocsp measures answers without and with a nonce beside a bare answer of as many bytes.
+// ocsp measures answers by GET and by POST, and with a nonce, beside a bare answer of
+// as many bytes to the same request.
 func (b *bench) ocsp(ctx context.Context) error {
 	leaf, issuer, err := b.oneCertificate(ctx)
 	if err != nil {
 		return err
 	}
+	short, err := xocsp.CreateRequest(leaf, issuer, nil)
+	if err != nil {
+		return err
+	}
+	nonce, err := withNonce(leaf, issuer)
+	if err != nil {
+		return err
+	}
 	t := table{options: b.options, kind: "ocsp "}
-	t.head("OCSP over plain HTTP, answers a second", "nonce")
-	for _, kind := range []struct {
-		name    string
-		request func(leaf, issuer *x509.Certificate) ([]byte, error)
-	}{{"without", withoutNonce}, {"with", withNonce}} {
-		request, err := kind.request(leaf, issuer)
-		if err != nil {
-			return err
-		}
+	t.head("OCSP over plain HTTP, answers a second", "request")
+	for _, kind := range []question{
+		{"get", http.MethodGet, "/" + base64.StdEncoding.EncodeToString(short), nil},
+		{"post", http.MethodPost, "", short},
+		{"nonce", http.MethodPost, "", nonce},
+	} {
 		for _, clients := range clientCounts {
-			err := t.row(ctx, kind.name, clients, func() (pair, error) { return b.ocspPair(ctx, clients, request) })
+			err := t.row(ctx, kind.name, clients, func() (pair, error) { return b.ocspPair(ctx, clients, kind) })
 			if err != nil {
 				return err
 			}
 		}
 	}
 	return b.printResident()
-}
-
-func withoutNonce(leaf, issuer *x509.Certificate) ([]byte, error) {
-	return xocsp.CreateRequest(leaf, issuer, nil)
 }
 
 func withNonce(leaf, issuer *x509.Certificate) ([]byte, error) {
@@ -52,34 +55,42 @@ func withNonce(leaf, issuer *x509.Certificate) ([]byte, error) {
 	return q.Request()
 }
 
-func (b *bench) ocspPair(ctx context.Context, clients int, request []byte) (pair, error) {
+// A question is a request as it is sent: what follows the address, and the body.
+type question struct {
+	name, method, path string
+	body               []byte
+}
+
+func (b *bench) ocspPair(ctx context.Context, clients int, q question) (pair, error) {
 	p := b.newPair()
-	answer, err := post(ctx, http.DefaultClient, b.ca.HTTP+"/ocsp", request)
+	answer, err := q.ask(ctx, http.DefaultClient, b.ca.HTTP+"/ocsp")
 	if err != nil {
 		return p, err
 	}
 	same := fmt.Sprintf("%s/%d", b.bareHTTP, len(answer))
 	for range clients {
-		p.signet.workers = append(p.signet.workers, postWorker(b.ca.HTTP+"/ocsp", request))
-		p.bare.workers = append(p.bare.workers, postWorker(same, request))
+		p.signet.workers = append(p.signet.workers, q.worker(b.ca.HTTP+"/ocsp"))
+		p.bare.workers = append(p.bare.workers, q.worker(same))
 	}
 	return p, nil
 }
 
-func postWorker(url string, body []byte) worker {
+func (q question) worker(url string) worker {
 	client := newConnection(nil)
 	return func(ctx context.Context) error {
-		_, err := post(ctx, client, url, body)
+		_, err := q.ask(ctx, client, url)
 		return err
 	}
 }
 
-func post(ctx context.Context, client *http.Client, url string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+func (q question) ask(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, q.method, url+q.path, bytes.NewReader(q.body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", ocsp.RequestType)
+	if q.body != nil {
+		req.Header.Set("Content-Type", ocsp.RequestType)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
@@ -87,7 +98,7 @@ func post(ctx context.Context, client *http.Client, url string, body []byte) ([]
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("POST %s: %s", url, resp.Status)
+		err = fmt.Errorf("%s %s: %s", q.method, url, resp.Status)
 	}
 	return answer, err
 }
