@@ -124,10 +124,16 @@ func serveKept(w http.ResponseWriter, r *http.Request, k *kept, second int64) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	header["Content-Length"] = f.size[:]
+	if k.size() > maxUncounted {
+		header["Content-Length"] = f.size[:]
+	}
 	_, _ = w.Write(k.head) // a client that left can't be told
 	_, _ = w.Write(k.signer.tail)
 }
+
+// maxUncounted is how long an answer is at most whose length package http finds out by
+// itself, for less than a field costs. It does for what fits into its buffer of 2 KiB.
+const maxUncounted = 1 << 10
 
 // notModified reports whether the client says that it has k already (RFC 9110,
 // Section 13.2.2). A date must be k's own, not just later: it would be, after a

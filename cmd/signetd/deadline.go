@@ -47,12 +47,13 @@ type lazyDeadline struct {
 // want sets a deadline where the last one set would be too late, or is over.
 func (d *lazyDeadline) want(t time.Time) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.wanted = t
-	if !d.armed.IsZero() && !d.past && (t.IsZero() || !t.Before(d.armed)) {
-		return nil
+	var err error
+	if d.armed.IsZero() || d.past || (!t.IsZero() && t.Before(d.armed)) {
+		err = d.arm(time.Now())
 	}
-	return d.arm(time.Now())
+	d.mu.Unlock()
+	return err
 }
 
 // again reports whether the deadline came too early, and sets the next one if so.
