@@ -253,3 +253,37 @@ func TestNewRefusesHalfASite(t *testing.T) {
 		}
 	}
 }
+
+// What is kept is answered before all else, unless every request is to be logged.
+func TestKeptComesFirst(t *testing.T) {
+	var log bytes.Buffer
+	level := &slog.LevelVar{}
+	s, _ := newSite(t, func(c *Config) {
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: level}))
+		c.Kept = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/ocsp/kept" {
+				return false
+			}
+			_, _ = io.WriteString(w, "kept")
+			return true
+		}
+	})
+	ask := func(h http.Handler, path string) (body, id string) {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
+		return rec.Body.String(), rec.Header().Get(RequestIDHeader)
+	}
+	for _, h := range []http.Handler{s.HTTP, s.HTTPS} {
+		if body, id := ask(h, "/ocsp/kept"); body != "kept" || id != "" {
+			t.Errorf("kept: %q, id %q", body, id)
+		}
+		if body, id := ask(h, "/ocsp/other"); body != "public /ocsp/other" || id == "" {
+			t.Errorf("not kept: %q, id %q", body, id)
+		}
+	}
+	level.Set(slog.LevelDebug)
+	log.Reset()
+	if body, id := ask(s.HTTP, "/ocsp/kept"); body != "public /ocsp/kept" || id == "" || !strings.Contains(log.String(), "/ocsp/kept") {
+		t.Errorf("at level debug: %q, id %q, %s", body, id, log.String())
+	}
+}

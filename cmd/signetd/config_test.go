@@ -118,6 +118,21 @@ func TestADurationIsPositiveAndMayBeInDays(t *testing.T) {
 	}
 }
 
+func TestASizeHasAUnit(t *testing.T) {
+	for text, want := range map[string]size{
+		"0": 0, "512KiB": 512 << 10, "2MiB": 2 << 20, "3GiB": 3 << 30, "1MB": -1, "1024": -1, "": -1, "-1MiB": -1, "0MiB": -1, "1.5MiB": -1, "9999999999GiB": -1,
+	} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); (err != nil) != (want < 0) || err == nil && (s != want || s.String() != text) {
+			t.Errorf("%q is %s, %v", text, s, err)
+		}
+	}
+	c, err := load(t, strings.Replace(rendered(t), `#memory = "2MiB"`, `memory = "0"`, 1))
+	if err != nil || c.OCSP.memory() >= 0 || defaultConfig().OCSP.memory() != 2<<20 {
+		t.Errorf("none: %v, %v", c, err)
+	}
+}
+
 // FuzzConfig: whatever the file holds, reading it ends, and what passes the check
 // has all that a server is made of.
 func FuzzConfig(f *testing.F) {
