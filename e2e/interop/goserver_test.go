@@ -17,7 +17,7 @@ func goServer(t *testing.T, r *relay) checked {
 		title: func(*testing.T) string { return "Go " + strings.TrimPrefix(runtime.Version(), "go") + ", `relying`" },
 		ports: []int{24480, 24481, 24482},
 		prepare: func(s *stand) {
-			s.bcryptPasswords("passwords")
+			s.put("passwords", []byte(guest+":"+bcryptHash(s.t)+"\n"))
 			output(s.t, ".", "go", "build", "-o", s.path("server"), "../../docs/servers/go")
 		},
 		command: func(s *stand) *exec.Cmd {
@@ -40,10 +40,10 @@ var byRelying = map[string]string{
 	caseRunOut:   "503 “Certificates can't be checked now”",
 }
 
-// bcryptPasswords makes a file of passwords as "htpasswd -B" does.
-func (s *stand) bcryptPasswords(name string) {
-	s.t.Helper()
+// bcryptHash is the guest's password as "htpasswd -B" and Caddy have it.
+func bcryptHash(t *testing.T) string {
+	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(guestPassword), bcrypt.MinCost)
-	must(s.t, err)
-	s.put(name, []byte(guest+":"+string(hash)+"\n"))
+	must(t, err)
+	return string(hash)
 }

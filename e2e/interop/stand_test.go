@@ -23,6 +23,8 @@ type stand struct {
 	prefix string
 	roots  *x509.CertPool // trust the server's own certificate
 	door   door
+	// stopGate ends "signet gate", where one runs beside the server.
+	stopGate func()
 }
 
 // start sets a recipe up and runs its server until the test ends.
