@@ -77,7 +77,7 @@ func (k Kind) Start(ctx context.Context, c Config) (*Browser, error) {
 	cmd := exec.Command(k.program, args...)
 	cmd.Dir = c.Home
 	cmd.Env = append(append(without(os.Environ(), "DBUS_SESSION_BUS_ADDRESS", "WAYLAND_DISPLAY", "MOZ_HEADLESS"), c.Env...),
-		"DISPLAY="+b.display.name)
+		"DISPLAY="+b.display.name, "TMPDIR="+c.Home)
 	if b.process, err = start(cmd, filepath.Join(c.Home, k.program+".log")); err != nil {
 		b.Stop()
 		return nil, err
