@@ -52,7 +52,12 @@ func (s *stand) gate(port int, r *relay) {
 		close(ended)
 	}()
 	s.stopGate = func() { end(cmd, ended) }
-	s.t.Cleanup(s.stopGate)
+	s.t.Cleanup(func() {
+		if said, _ := os.ReadFile(s.path("gate.log")); s.t.Failed() {
+			s.t.Logf("signet gate said:\n%s", said[max(0, len(said)-6000):])
+		}
+		s.stopGate()
+	})
 	s.awaitListening(port, ended)
 }
 
