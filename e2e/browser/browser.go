@@ -77,7 +77,8 @@ func (k Kind) Start(ctx context.Context, c Config) (*Browser, error) {
 	cmd := exec.Command(k.program, args...)
 	cmd.Dir = c.Home
 	cmd.Env = append(append(without(os.Environ(), "DBUS_SESSION_BUS_ADDRESS", "WAYLAND_DISPLAY", "MOZ_HEADLESS"), c.Env...),
-		"DISPLAY="+b.display.name, "TMPDIR="+c.Home)
+		"DISPLAY="+b.display.name, "TMPDIR="+c.Home,
+		"LC_ALL=C.UTF-8", "LANGUAGE=en") // its dialogs are known by their English titles
 	if b.process, err = start(cmd, filepath.Join(c.Home, k.program+".log")); err != nil {
 		b.Stop()
 		return nil, err
