@@ -119,7 +119,7 @@ func tryRevokedByPush(t *testing.T, s *stand, good visitor) string {
 	}
 	from := time.Now()
 	s.world.revoke(t, v.cert)
-	seen.refusedAfter(s.title, "push", awaitRefusal(t, s, v).Sub(from))
+	seen.refusedAfter(s.title, byPush, awaitRefusal(t, s, v).Sub(from))
 	tryLingering(t, s, again)
 	mustEnter(t, s, required, good, user) // the others stay in
 	return mustBeRefusedBothWays(t, s, v, caseRevoked)
