@@ -47,8 +47,8 @@ func runChecked(t *testing.T, build func(t *testing.T, r *relay) checked) {
 		name string
 		try  func(t *testing.T, s *stand, good visitor) string
 	}{
-		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity}, {caseForged, tryForged},
-		{caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseRevoked, tryRevokedByPush},
+		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity},
+		{caseForged, tryForged}, {caseDropped, tryDropped}, {caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseRevoked, tryRevokedByPush},
 		{caseRunOut, c.tryRunOutAtSource},
 	} {
 		t.Run(try.name, func(t *testing.T) {
