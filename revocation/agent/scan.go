@@ -163,7 +163,8 @@ func (s *scanner) line() ([]byte, error) {
 
 // block reads base64 up to the end of the block.
 func (s *scanner) block() ([]byte, error) {
-	var der, rest []byte // rest: fewer than four characters, for the next line
+	var der, joined []byte
+	rest := make([]byte, 0, 3) // fewer than four characters, for the next line
 	s.padded = false
 	for {
 		line, err := s.line()
@@ -177,13 +178,14 @@ func (s *scanner) block() ([]byte, error) {
 			return s.endBlock(line, der, rest)
 		}
 		if len(rest) > 0 {
-			line = append(rest, line...)
+			joined = append(append(joined[:0], rest...), line...)
+			line = joined
 		}
 		whole := len(line) &^ 3
 		if der, err = s.decode(der, line[:whole]); err != nil {
 			return nil, err
 		}
-		rest = append([]byte(nil), line[whole:]...)
+		rest = append(rest[:0], line[whole:]...)
 	}
 }
 
