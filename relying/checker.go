@@ -154,7 +154,7 @@ func (c *Checker) fetch(ctx context.Context, a *authority) error {
 	var failed error
 	for _, f := range a.feeds {
 		if err := f.fetch(ctx); err != nil && ctx.Err() == nil {
-			c.config.Logger.Warn("CRLs can't be brought up to date", "error", err)
+			c.config.Logger.Warn("CRLs can't be brought up to date", "error", err, "good_until", f.until())
 			failed = errors.Join(failed, err)
 		}
 	}

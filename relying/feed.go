@@ -60,6 +60,22 @@ func (f *feed) fetch(ctx context.Context) error {
 	return nil
 }
 
+// until is when the first CRL of the feed runs out, for a log: from then on
+// everybody is refused, or let in unchecked.
+func (f *feed) until() string {
+	var first time.Time
+	for _, l := range f.levels {
+		s := l.now.Load()
+		if s == nil {
+			return "there is none yet"
+		}
+		if until := s.until(); first.IsZero() || until.Before(first) {
+			first = until
+		}
+	}
+	return first.UTC().Format(time.RFC3339)
+}
+
 // usable reports whether a complete list can still be the base of deltas: it
 // announces them, and has more than a third of its time left. The last third is for
 // seeing to it that a next one comes, whatever deltas do.
