@@ -39,6 +39,8 @@ type recipe struct {
 	polls bool
 	// leafOnly: it asks for the CRL of the leaf's issuer alone.
 	leafOnly bool
+	// gaps: it closes its ports for a moment when it reloads.
+	gaps bool
 	// lingers: a connection that is open when its certificate is revoked stays open.
 	lingers bool
 }

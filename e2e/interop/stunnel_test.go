@@ -43,6 +43,7 @@ func stunnel() recipe {
 		saysOptional: "401, asked for a password",
 		nameless:     true,
 		leafOnly:     true,
+		gaps:         true,
 		lingers:      true,
 	}
 }
