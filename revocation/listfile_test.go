@@ -2,10 +2,13 @@ package revocation_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,6 +169,36 @@ func TestPartsOfLists(t *testing.T) {
 		if got := w.get(path, "Range", "bytes=5-9", "If-Range", tag); got.Code != http.StatusOK {
 			t.Errorf("%s, a part of the one before: %d", path, got.Code)
 		}
+	}
+}
+
+// TestSlowDownload: a big CRL gets through although the server's time for an answer has
+// long been over.
+func TestSlowDownload(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	w := newWorld(t, nil)
+	w.conf.Store = newBigStore(t, w.store, 200_000)
+	w.restart()
+	w.refresh()
+	server := httptest.NewUnstartedServer(w.handler)
+	server.Config.WriteTimeout = timeout
+	server.Start()
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // or the system takes all of it at once
+		}
+		return conn, err
+	}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(server.URL + "/crl/bundle.pem")
+	must(t, err)
+	defer resp.Body.Close()
+	time.Sleep(2 * timeout) // while the server can't write
+	n, err := io.Copy(io.Discard, resp.Body)
+	if err != nil || n != resp.ContentLength || n < 10<<20 {
+		t.Errorf("%d octets of %d: %v", n, resp.ContentLength, err)
 	}
 }
 
