@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +21,8 @@ func (l lazyListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	lazy := &lazyConn{Conn: c}
-	lazy.read.set, lazy.write.set = c.SetReadDeadline, c.SetWriteDeadline
+	lazy.read.init(c.SetReadDeadline)
+	lazy.write.init(c.SetWriteDeadline)
 	return lazy, nil
 }
 
@@ -35,43 +38,65 @@ type lazyConn struct {
 // shorter, so that setting them again changes nothing most of the time.
 const lazySpan = 10 * time.Second
 
+// A lazyDeadline counts in nanoseconds from when its connection came, by the clock
+// that nobody sets.
 type lazyDeadline struct {
-	set func(time.Time) error // the connection's
+	set  func(time.Time) error // the connection's
+	came time.Time
 
-	mu     sync.Mutex // owns the three below
-	wanted time.Time  // zero for none
-	armed  time.Time  // which was set last; zero for none; never after wanted
-	past   bool       // armed was over when it was set: whoever waits is to stop
+	wanted atomic.Int64
+	armed  atomic.Int64 // which was set last; written by who holds mu
+	mu     sync.Mutex   // held while one is set
+}
+
+// Special values of a lazyDeadline's numbers.
+const (
+	never = math.MaxInt64 // no deadline
+	over  = math.MinInt64 // of armed: it was over when it was set, and must be set anew
+)
+
+func (d *lazyDeadline) init(set func(time.Time) error) {
+	d.set, d.came = set, time.Now()
+	d.wanted.Store(never)
+	d.armed.Store(never)
 }
 
 // want sets a deadline where the last one set would be too late, or is over.
 func (d *lazyDeadline) want(t time.Time) error {
-	d.mu.Lock()
-	d.wanted = t
-	var err error
-	if d.armed.IsZero() || d.past || (!t.IsZero() && t.Before(d.armed)) {
-		err = d.arm(time.Now())
+	w := int64(never)
+	if !t.IsZero() {
+		w = int64(t.Sub(d.came))
 	}
-	d.mu.Unlock()
-	return err
+	d.wanted.Store(w)
+	if a := d.armed.Load(); a != over && w >= a {
+		return nil
+	}
+	return d.arm()
 }
 
 // again reports whether the deadline came too early, and sets the next one if so.
 func (d *lazyDeadline) again() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now := time.Now()
-	return (d.wanted.IsZero() || d.wanted.After(now)) && d.arm(now) == nil
+	return d.wanted.Load() > int64(time.Since(d.came)) && d.arm() == nil
 }
 
-// arm sets what is wanted, or an earlier deadline; the caller holds mu.
-func (d *lazyDeadline) arm(now time.Time) error {
-	d.armed = now.Add(lazySpan)
-	if !d.wanted.IsZero() && d.wanted.Before(d.armed) {
-		d.armed = d.wanted
+// arm sets what is wanted, or an earlier deadline.
+func (d *lazyDeadline) arm() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for {
+		now := int64(time.Since(d.came))
+		next := min(d.wanted.Load(), now+int64(lazySpan))
+		if next <= now {
+			d.armed.Store(over)
+		} else {
+			d.armed.Store(next)
+		}
+		err := d.set(d.came.Add(time.Duration(next)))
+		if err != nil || d.wanted.Load() >= next {
+			return err
+		}
+		// Somebody wants an earlier one by now, and may have seen the one that was armed before.
 	}
-	d.past = !d.armed.After(now)
-	return d.set(d.armed)
 }
 
 func (c *lazyConn) SetReadDeadline(t time.Time) error  { return c.read.want(t) }
