@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -110,22 +109,15 @@ func (wr *writer) close() {
 	<-wr.exited
 }
 
-// gather returns first and what else has queued. Before it settles for that it
-// lets every goroutine run that could at this moment: those that the last
-// commit has answered are about to write again, and it costs nothing when
-// there is none.
+// gather returns first and what else has queued by now. It waits for nobody, not even
+// for goroutines that could run at once: what they do until they write overlaps
+// with this batch's flush, and they share the next.
 func (wr *writer) gather(first *write) []*write {
 	batch := []*write{first}
-	for {
-		n := len(batch)
-		runtime.Gosched()
-		for len(batch) < maxBatch && len(wr.queue) > 0 {
-			batch = append(batch, <-wr.queue)
-		}
-		if len(batch) == n || len(batch) == maxBatch {
-			return batch
-		}
+	for len(batch) < maxBatch && len(wr.queue) > 0 {
+		batch = append(batch, <-wr.queue)
 	}
+	return batch
 }
 
 // serve runs the batch and answers all of it.
