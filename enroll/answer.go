@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"strings"
 	"time"
 
 	"signet/ca"
@@ -132,7 +133,11 @@ func statusOf(c *ca.Certificate, now time.Time) Status {
 }
 
 func encodePEM(der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	var b strings.Builder
+	b.Grow(len(der)*3/2 + 64) // base64 with its line breaks, and the two lines round it
+	// A Builder takes all that it is given.
+	_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return b.String()
 }
 
 func parsePEM(text string) (*x509.Certificate, error) {
