@@ -50,10 +50,8 @@ test:
 # Screenshots of the browsers go to run/browsers.
 interop:
 	@scripts/need $(INTEROP_NEEDS)
-	@mkdir -p run/browsers
 	go vet -tags browsers ./e2e/...
-	go test -count=1 -timeout 20m -tags browsers ./e2e/interop -args \
-		-interop.write ../../docs/interop.md -interop.shots ../../run/browsers
+	go test -count=1 -timeout 20m -tags browsers ./e2e/interop -args -interop.write ../../docs/interop.md
 
 bench: build
 	@scripts/need $(DEMO_NEEDS)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 const holder = "carol"
 
 // shots is where the screenshots are kept.
-var shots = flag.String("interop.shots", "", "keep the browsers' screenshots in this `folder`")
+var shots = flag.String("interop.shots", "../../run/browsers", "keep the browsers' screenshots in this `folder`")
 
 // Browsers take the whole screen's attention, one after the other: these tests
 // don't run side by side.
@@ -132,6 +133,7 @@ func cardOf(t *testing.T, ca *harness.CA) *harness.Card {
 func openBrowser(t *testing.T, s *stand, kind browser.Kind, env []string) *browser.Browser {
 	t.Helper()
 	home := newPrefix(t, "browser")
+	must(t, os.MkdirAll(*shots, 0o755))
 	b, err := kind.Start(t.Context(), browser.Config{
 		Home: home, Shots: *shots, WebCA: s.path("webca.crt"), URL: s.door.(*site).urls[required],
 		Env: append(harness.HomeEnv(home), env...),
