@@ -220,16 +220,23 @@ func (a *ahead) batch(ctx context.Context, before ca.Serial, n int) (batch []iss
 	return batch, err
 }
 
-// rest sleeps after a span of work.
+// rest sleeps after a span of work. What is revoked meanwhile doesn't wait for the end.
 func (a *ahead) rest(ctx context.Context) error {
 	if time.Since(a.began) < workSpan {
 		return nil
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(restSpan):
+	rested := time.After(restSpan)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case serial := <-a.changed:
+			if err := a.resign(ctx, serial); err != nil {
+				return err
+			}
+		case <-rested:
+			a.began = time.Now()
+			return nil
+		}
 	}
-	a.began = time.Now()
-	return nil
 }

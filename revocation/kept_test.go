@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -370,5 +371,49 @@ func TestOCSPSignerIsRevoked(t *testing.T) {
 			t.Error("the revoked signer still signs")
 		}
 		return
+	}
+}
+
+// Many ask without a pause, by every way, while certificates are held and released:
+// whoever asks after that was answered is told so.
+func TestNoAnswerIsBehind(t *testing.T) {
+	w := newWorld(t, func(c *revocation.Config) { c.OCSPMemory = 20 << 10 }) // with little room, too
+	w.run()
+	ctx, cancel := context.WithCancel(context.Background())
+	var asking, changing sync.WaitGroup
+	for range 4 {
+		alice := w.issue("alice")
+		question := w.question(nil, alice.Serial.Big())
+		for range 2 {
+			asking.Go(func() {
+				for ctx.Err() == nil {
+					w.ask(question)
+				}
+			})
+		}
+		changing.Go(func() { w.changes(alice, question) })
+	}
+	changing.Wait()
+	cancel()
+	asking.Wait()
+}
+
+// changes holds and releases a certificate, and asks each time.
+func (w *world) changes(c *ca.Certificate, question []byte) {
+	ctx := context.Background()
+	for n := range 60 {
+		want, change := xocsp.Revoked, w.service.Revoker.Hold
+		if n%2 == 1 {
+			want, change = xocsp.Good, w.service.Revoker.Release
+		}
+		if _, err := change(ctx, c.Serial, "boss"); err != nil {
+			w.Error(err)
+		}
+		nonce := w.question([]byte{1}, c.Serial.Big())
+		for _, got := range []*httptest.ResponseRecorder{w.ask(question), w.post(question), w.ask(nonce)} {
+			if r, err := xocsp.ParseResponse(got.Body.Bytes(), w.Intermediate); err != nil || r.Status != want {
+				w.Errorf("change %d: %+v, %v", n, r, err)
+			}
+		}
 	}
 }
