@@ -18,7 +18,7 @@ BUILD_NEEDS := gcc libc6-dev pkg-config libpcsclite-dev
 DEMO_NEEDS := $(BUILD_NEEDS) nginx openssl curl opensc libengine-pkcs11-openssl procps
 # To be judged by others' programs.
 TEST_NEEDS := $(DEMO_NEEDS) git apache2 caddy haproxy stunnel4 postgresql gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
-	yubikey-manager yubico-piv-tool ykcs11 \
+	yubikey-manager yubico-piv-tool ykcs11 systemd \
 	strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins
 # To be tried with others' servers and browsers.
 INTEROP_NEEDS := $(TEST_NEEDS) chromium firefox-esr xvfb xdotool imagemagick

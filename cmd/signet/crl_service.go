@@ -61,6 +61,7 @@ func (t *duty) open(conf *syncConfig) (err error) {
 		if t.metrics, err = newMetricsServer(conf.Metrics, t.health); err != nil {
 			return fmt.Errorf("metrics: %w", err)
 		}
+		t.logger.Info("metrics", "url", "http://"+t.metrics.listener.Addr().String()+"/metrics")
 	}
 	return nil
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// systemd understands the agent's unit, and finds it as tight as what it must do permits.
+func TestUnit(t *testing.T) {
+	unit, err := os.ReadFile("../../packaging/systemd/signet-crl.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program and the documentation are not installed here.
+	text := strings.ReplaceAll(string(unit), "/usr/local/bin/signet", os.Args[0])
+	text = regexp.MustCompile(`(?m)^Documentation=.*\n`).ReplaceAllString(text, "")
+	path := filepath.Join(t.TempDir(), "signet-crl.service")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	analyze := func(args ...string) string {
+		out, err := exec.Command("systemd-analyze", args...).CombinedOutput()
+		if err != nil {
+			t.Errorf("systemd-analyze %v: %v (apt-get install systemd)\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	if out := analyze("verify", "--recursive-errors=no", path); strings.Contains(out, "signet-crl.service") {
+		t.Errorf("systemd-analyze verify: %s", out)
+	}
+	out := analyze("security", "--offline=true", path)
+	var exposure float64
+	_, rest, _ := strings.Cut(out, "Overall exposure level for signet-crl.service: ")
+	if _, err := fmt.Sscan(rest, &exposure); err != nil || exposure > 3 {
+		t.Errorf("exposure %v, %v\n%s", exposure, err, out)
+	}
+}
