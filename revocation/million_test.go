@@ -88,7 +88,9 @@ func TestMillion(t *testing.T) {
 		}
 	}
 	t.Logf("SHA-256 of %d octets: %v; the CRL was out after %v", len(big.entries), hashed, made)
-	if made > 3*hashed+20*time.Millisecond { // a signature, and what a store on disk does
+	// Beside a signature, and what a store on disk does, it takes one and a half times as
+	// long: see the benchmark. Here it must only be of that kind, also on a busy machine.
+	if made > 10*hashed {
 		t.Errorf("making the CRL took %v, and hashing its octets %v", made, hashed)
 	}
 
