@@ -1,8 +1,8 @@
 // Package revocation takes certificates back and tells the world.
 //
 // A [Revoker] revokes, puts on hold and releases. The [Publisher] keeps a
-// current CRL of each issuer, and makes the next one at once when something was
-// revoked. The [Responder] answers OCSP from the store. [New] makes the three
+// current CRL of each issuer, of its partitions, and their deltas, in files, and
+// makes the next ones at once when something was revoked. The [Responder] answers OCSP from the store. [New] makes the three
 // that belong together, a [Service]; [Service.Handler] is their plain HTTP and
 // [Service.SelfHandler] is how people revoke their own certificates. The codecs
 // are in revocation/crl and revocation/ocsp; the relying server's end is

@@ -288,3 +288,39 @@ func TestHoldReleaseHold(t *testing.T) {
 		says(false, true)
 	}
 }
+
+// TestExpiredAppearsOnceMoreEverywhere: on the complete CRL and on its partition's
+// (RFC 5280, Section 3.3), which are made together only on schedule.
+func TestExpiredAppearsOnceMoreEverywhere(t *testing.T) {
+	now := time.Now()
+	w := newWorld(t, func(c *revocation.Config) {
+		c.Now = func() time.Time { return now }
+		c.CRLLifetime, c.CRLOverlap = 24*time.Hour, 12*time.Hour
+		c.DeltaOf = ca.URLsAt(catest.URL, "x").CRL
+	})
+	w.partition(2)
+	alice := w.issueFor(6 * time.Hour)
+	w.revoke(alice, ca.KeyCompromise)
+	w.refresh()
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{
+		{time.Hour, true}, {6 * time.Hour, true}, {2 * time.Hour, true}, // not on schedule
+		{4 * time.Hour, true}, // on schedule, and so for the last time
+		{time.Minute, false}, {13 * time.Hour, false},
+	} {
+		now = now.Add(step.after)
+		w.revoke(w.issue("bob"), ca.Superseded) // so that there is something to be made
+		w.refresh()
+		if _, on := states(w.list(w.scope(0), false))[alice.Serial.String()]; on != step.want {
+			t.Errorf("at %v, with alice's end at %v: on the complete CRL: %v", now, alice.NotAfter, on)
+		}
+		if _, on := states(w.list(w.scope(alice.Partition), false))[alice.Serial.String()]; !on && step.want {
+			t.Errorf("at %v, with alice's end at %v: not on the partition's CRL", now, alice.NotAfter)
+		}
+	}
+	if _, on := states(w.list(w.scope(alice.Partition), false))[alice.Serial.String()]; on {
+		t.Error("alice stays on the partition's CRL")
+	}
+}

@@ -39,6 +39,9 @@ func (p *Publisher) publish(ctx context.Context) (*round, error) {
 	if err == nil {
 		err = r.makeDeltas(ctx)
 	}
+	if r.first != nil { // once all is out: whoever hears of it may fetch the delta alone
+		r.push.announce(r.first.Issuer, r.first.Number.String())
+	}
 	if err != nil {
 		if remake {
 			p.remake.Store(true)
@@ -166,7 +169,6 @@ func (r *round) makeLists(ctx context.Context) error {
 		}
 		if s.Number == 0 {
 			r.first = list
-			r.push.announce(list.Issuer, list.Number.String())
 		}
 	}
 	if r.all {
