@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"signet/internal/audit"
 	"signet/internal/command"
 	"signet/internal/exit"
+	"signet/internal/tomlfile"
 	"signet/revocation"
 	"signet/store/bolt"
 )
@@ -340,6 +342,32 @@ func TestSyncConfig(t *testing.T) {
 	}
 	if code, said := r.signet("crl", "sync", "--url", "http://x", "--ca-file", r.path("none"), "--out", r.path("out")); code != exit.NotFound {
 		t.Errorf("%d %s", code, said)
+	}
+}
+
+// The guide's example has every setting, and nothing else.
+func TestSyncGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/server-operator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?s)```toml\n(.*?)```").FindSubmatch(text)
+	if example == nil {
+		t.Fatal("the guide has no example")
+	}
+	var c syncConfig
+	if err := tomlfile.Decode(example[1], &c); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []reflect.Value{reflect.ValueOf(c), reflect.ValueOf(c.CRLs[0])} {
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("the guide does not have %s", v.Type().Field(i).Tag.Get("toml"))
+			}
+		}
 	}
 }
 
