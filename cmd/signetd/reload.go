@@ -46,6 +46,7 @@ func (s *server) reload(ctx context.Context) error {
 		return err
 	}
 	s.conf = conf
+	boundMemory(conf)
 	setLevel(conf, s.level)
 	s.current.Store(next)
 	return nil

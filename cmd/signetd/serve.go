@@ -41,7 +41,7 @@ func serveAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	boundMemory()
+	boundMemory(conf)
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
 	// The first signal asks, the second is the system's own: it ends the process.
 	context.AfterFunc(ctx, stop)
@@ -121,9 +121,13 @@ const memoryGoal = 22 << 20
 // holds all the same.
 const collectAt = 300
 
-func boundMemory() {
+// boundMemory sets the goal, with room for the OCSP answers that may be kept beyond
+// the default, and half as much again for the collector to work in: it can't free
+// what is kept.
+func boundMemory(conf *Config) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryGoal)
+		more := max(0, conf.OCSP.Memory-defaultConfig().OCSP.Memory)
+		debug.SetMemoryLimit(memoryGoal + int64(more+more/2))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
