@@ -120,7 +120,8 @@ func (r *report) delaysMarkdown(out *bytes.Buffer) {
 		return
 	}
 	out.WriteString("\n## From `signetd cert revoke` to the first refusal\n\n" +
-		"The time from the start of the command to the end of the first connection that was refused; a new connection is tried every 20 ms.\n\n" +
+		"The time from the start of the command to the end of the first connection that was refused; a new connection is tried every 20 ms.\n" +
+		"One program at a time, beside the CA and the agent on one machine.\n\n" +
 		"| program | the agent learns by | refused after |\n| --- | --- | --- |\n")
 	slices.SortFunc(r.delays, func(a, b delay) int {
 		return strings.Compare(strings.ToLower(a.program+a.by), strings.ToLower(b.program+b.by))
