@@ -16,7 +16,7 @@ import (
 
 // maxBlock bounds a block's entries, in octets. Larger ones are read a little
 // faster and changed a little slower: a commit writes a block with up to three neighbours.
-const maxBlock = 4000
+const maxBlock = 8000
 
 // lastSerial is behind every serial number: the key of a scope's last block.
 var lastSerial = bytes.Repeat([]byte{0xff}, len(ca.Serial{}))
