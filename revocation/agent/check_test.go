@@ -200,3 +200,50 @@ func TestOneAgentHoldsAFile(t *testing.T) {
 	s.file.Close()
 	s.open()
 }
+
+// What somebody does to the file is undone, from what the agent has in hand.
+func TestTheFileIsChangedByOthers(t *testing.T) {
+	s := newFakeServer(t)
+	s.fetched(nil, [2]int{1, 1})
+	for i, change := range []func() error{
+		func() error { return os.Remove(s.conf.Path) },
+		func() error { return os.WriteFile(s.conf.Path, []byte("oops"), 0o600) },
+		func() error { return os.Truncate(s.conf.Path, 100) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		s.fetched(nil, [2]int{2 + i, 2 + i})
+		s.holds(s.published())
+		if last := s.requests[len(s.requests)-1]; last == "" {
+			t.Error("it was fetched again whole")
+		}
+	}
+}
+
+// Files of one server that change in one moment are checked one after the other, and
+// reloaded once.
+func TestFilesTakeTurns(t *testing.T) {
+	s := newFakeServer(t)
+	s.conf.Turns = &agent.Turns{}
+	s.conf.Check = fmt.Sprintf("cd %s; mkdir busy && sleep 0.1 && rmdir busy && echo x >>checks", s.dir)
+	dir := t.TempDir()
+	ended := make(chan error, 4)
+	for i := range 4 {
+		c := s.conf
+		c.Path = filepath.Join(dir, fmt.Sprint(i))
+		go func() {
+			_, err := agent.Fetch(t.Context(), c)
+			ended <- err
+		}()
+	}
+	for range 4 {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	// The first waits for the others no longer than a moment, so they may be two.
+	if n := s.counts(); n[0] != 4 || n[1] > 2 {
+		t.Errorf("%v checks and reloads", n)
+	}
+}

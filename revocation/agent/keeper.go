@@ -130,10 +130,14 @@ func (k *Keeper) Status() Status {
 	return s
 }
 
-// standing is the worst of all levels; an error is a warning at least.
+// patience is how long what polling mends by itself is no matter for anyone.
+const patience = 10 * time.Minute
+
+// standing is the worst of all levels; an error is a warning at least, unless it may
+// be over at the next poll.
 func (s *Status) standing(now time.Time) Standing {
 	worst := OK
-	if s.Error != "" {
+	if s.Error != "" && (loudness(s.Kind) >= slog.LevelError || now.Sub(s.since) >= patience) {
 		worst = Warning
 	}
 	for _, l := range s.Levels {

@@ -92,7 +92,11 @@ func TestTheCAIsDownForADay(t *testing.T) {
 				t.Errorf("%+v", st)
 			}
 			down = true
-			time.Sleep(2 * time.Hour)
+			time.Sleep(5 * time.Minute)
+			if st := k.Status(); st.Standing != agent.OK || st.Error == "" {
+				t.Errorf("for a moment: %+v", st)
+			}
+			time.Sleep(2*time.Hour - 5*time.Minute)
 			st := k.Status()
 			if st.Standing != agent.Warning || st.Kind != "unreachable" || st.Failures["unreachable"] < 100 || st.Failures["unreachable"] > 300 ||
 				time.Since(st.LastSuccess) < 2*time.Hour {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A lock is a file that one process holds; what is in it says who. It stays where it
@@ -17,7 +18,7 @@ func takeLock(path string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrWrite, err)
 	}
-	if err := flock(file); err != nil {
+	if err := waitFlock(file); err != nil {
 		defer file.Close()
 		return nil, fmt.Errorf("%w: %s%s (%w)", ErrLocked, path, holder(file), err)
 	}
@@ -26,6 +27,18 @@ func takeLock(path string) (*lock, error) {
 		_, _ = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	return &lock{file}, nil
+}
+
+// lockPatience is how long a lock may be held on to by what a process that was killed
+// had just started.
+const lockPatience = time.Second
+
+func waitFlock(file *os.File) error {
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if err := flock(file); err == nil || time.Since(began) > lockPatience {
+			return err
+		}
+	}
 }
 
 // holder is who holds it, as far as that is known.

@@ -11,7 +11,7 @@ type Standing int
 
 const (
 	OK       Standing = iota
-	Warning           // less than a third of its time is left, and less than 30 days; or a fetch, a check or a reload fails
+	Warning           // less than a third of its time is left, and less than 30 days; or fetching has failed for a while, or a check or a reload has
 	Critical          // less than a tenth of its time is left, and less than 7 days
 	Expired           // it has run out: servers refuse everyone
 	Missing           // a level has none: servers refuse everyone
