@@ -7,8 +7,8 @@ import (
 
 // How run paces itself.
 const (
-	// A burst of revocations shares a CRL: after the first, others are waited for as long
-	// as making the last CRL took, within these bounds.
+	// A burst of revocations shares a CRL: after the first, others are waited for twice
+	// as long as making the last CRL took, within these bounds.
 	gatherLeast = 50 * time.Millisecond
 	gatherMost  = 400 * time.Millisecond
 
@@ -70,9 +70,10 @@ func (p *Publisher) await(ctx context.Context, d time.Duration, failed bool) (wo
 }
 
 // gather is how long a burst is waited for: with few entries hardly at all, and with
-// many so that CRLs take no more than half of the time.
+// many so that CRLs take no more than a third of the time. The rest is for
+// revocations, which are to be answered as fast as with few.
 func (p *Publisher) gather() time.Duration {
-	return min(max(time.Duration(p.took.Load()), gatherLeast), gatherMost)
+	return min(max(2*time.Duration(p.took.Load()), gatherLeast), gatherMost)
 }
 
 // watchClock tells of a wall clock that was set. What is to be done follows from

@@ -32,9 +32,10 @@ func (u unsaved) add(path string, l *List) {
 	}
 }
 
-// pause is the time from one save to the next: of the lists that a burst
-// replaces meanwhile the disk hears nothing, and revocations have it for themselves.
-const pause = time.Second
+// pause is the time from one save to the next: of the lists that are replaced
+// meanwhile the disk hears nothing, and revocations have it for themselves. A start
+// makes all lists anew: those on disk are for the moment before that.
+const pause = 10 * time.Second
 
 // run saves lists as they come, until ctx ends.
 func (u unsaved) run(ctx context.Context) {
