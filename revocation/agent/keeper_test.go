@@ -7,8 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +53,12 @@ func (b *logBook) first(level slog.Level, text string) (time.Duration, bool) {
 	return 0, false
 }
 
+func (b *logBook) all() []logLine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.lines)
+}
+
 // keep runs a keeper within a bubble.
 func keep(t *testing.T, s *source, c agent.KeeperConfig, test func(k *agent.Keeper, log *logBook)) {
 	t.Helper()
@@ -79,9 +87,10 @@ func keep(t *testing.T, s *source, c agent.KeeperConfig, test func(k *agent.Keep
 func TestTheCAIsDownForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newQuietSource(t)
-		up, down := s.conf.HTTP.Transport, false
+		up := s.conf.HTTP.Transport
+		var down atomic.Bool
 		s.conf.HTTP = &http.Client{Transport: transport(func(r *http.Request) (*http.Response, error) {
-			if down {
+			if down.Load() {
 				return nil, errors.New("no route to host")
 			}
 			return up.RoundTrip(r)
@@ -91,18 +100,18 @@ func TestTheCAIsDownForADay(t *testing.T) {
 			if st := k.Status(); st.Standing != agent.OK || len(st.Levels) != 2 || st.Error != "" || st.Changes != 1 {
 				t.Errorf("%+v", st)
 			}
-			down = true
-			time.Sleep(5 * time.Minute)
+			down.Store(true)
+			pass(5 * time.Minute)
 			if st := k.Status(); st.Standing != agent.OK || st.Error == "" {
 				t.Errorf("for a moment: %+v", st)
 			}
-			time.Sleep(2*time.Hour - 5*time.Minute)
+			pass(2*time.Hour - 5*time.Minute)
 			st := k.Status()
 			if st.Standing != agent.Warning || st.Kind != "unreachable" || st.Failures["unreachable"] < 100 || st.Failures["unreachable"] > 300 ||
 				time.Since(st.LastSuccess) < 2*time.Hour {
 				t.Errorf("%+v", st)
 			}
-			time.Sleep(22 * time.Hour)
+			pass(22 * time.Hour)
 			if !bytes.Equal(s.inPlace(), before) {
 				t.Error("the list in place was changed")
 			}
@@ -123,12 +132,13 @@ func TestTheCAIsDownForADay(t *testing.T) {
 					t.Errorf("%s %q: at %s (%v), not at %s", want.level, want.text, at, ok, want.at)
 				}
 			}
-			if n := len(log.lines); n > 300 {
+			if n := len(log.all()); n > 300 {
 				t.Errorf("%d lines in a day", n)
 			}
-			down, s.now = false, time.Now()
+			down.Store(false)
+			s.now = time.Now()
 			s.bundle(s.list(s.Issuer, 11), s.list(s.RootIssuer, 4))
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			if st := k.Status(); st.Standing != agent.OK || st.Levels[0].Number != "11" || st.Error != "" {
 				t.Errorf("the CA is back: %+v", st)
 			}
@@ -164,10 +174,10 @@ func TestAnEventBringsTheNextCRL(t *testing.T) {
 				t.Error("events are not heard")
 			}
 			for n := uint64(11); n < 15; n++ {
-				time.Sleep(10 * time.Second)
+				pass(10 * time.Second)
 				s.bundle(s.list(s.Issuer, n), s.list(s.RootIssuer, n))
 				_, _ = io.WriteString(stream, "event: crl\ndata: {}\n\n")
-				time.Sleep(time.Second)
+				pass(time.Second)
 				if !bytes.Equal(s.inPlace(), s.bodies["/bundle.pem"]) {
 					t.Errorf("number %d is not in place after a second", n)
 				}
