@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -159,8 +158,14 @@ func TestOCSPHeaders(t *testing.T) {
 	got := w.ask(question)
 	header := got.Header()
 	if got.Code != 200 || header.Get("Content-Type") != "application/ocsp-response" ||
-		header.Get("Content-Length") != fmt.Sprint(got.Body.Len()) || header.Get("Expires") == "" || header.Get("Last-Modified") == "" {
+		header.Get("Expires") == "" || header.Get("Last-Modified") == "" {
 		t.Errorf("%d %v", got.Code, header)
+	}
+	resp, err := http.Get(w.serve() + "/ocsp/" + base64.StdEncoding.EncodeToString(question)) // package http counts short ones
+	must(t, err)
+	must(t, resp.Body.Close())
+	if resp.ContentLength != int64(got.Body.Len()) {
+		t.Errorf("Content-Length is %d of %d", resp.ContentLength, got.Body.Len())
 	}
 	if age := maxAge(t, header); age > time.Hour || age < 50*time.Minute {
 		t.Errorf("max-age is %v", age)
