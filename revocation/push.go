@@ -12,8 +12,8 @@ import (
 
 const (
 	// maxSubscribers is how many hear events at a time: each holds a connection of
-	// the listener's, most of which are for CRLs and OCSP.
-	maxSubscribers = 512
+	// the listener's, and takes another at each new CRL. The rest are for OCSP.
+	maxSubscribers = 400
 	// maxSubscribersOfHost keeps one host from taking all of them.
 	maxSubscribersOfHost = 128
 	// heartbeat is the time between comments, so that both ends know when the other is gone.

@@ -25,7 +25,7 @@ import (
 )
 
 // children are the programs that this test binary is for other processes' sake.
-var children = map[string]func() error{"killed": killedChild, "full": fullChild, "million": millionChild}
+var children = map[string]func() error{"killed": killedChild, "full": fullChild, "million": millionChild, "suicide": suicideChild}
 
 const (
 	childEnv = "SIGNET_AGENT_TEST_CHILD"
@@ -129,6 +129,41 @@ func TestKilled(t *testing.T) {
 	if !bytes.Equal(s.inPlace(), s.bodies["/bundle.pem"]) {
 		t.Error("the successor did not put the newest in place")
 	}
+}
+
+// suicideChild is killed by its own check.
+func suicideChild() error {
+	c, err := childConfig()
+	if err != nil {
+		return err
+	}
+	c.Check = "kill -9 $PPID; sleep 1"
+	_, err = agent.Fetch(context.Background(), c)
+	return fmt.Errorf("it lives on: %w", err)
+}
+
+// Killed between the swap and the end of the check, the agent's successor checks
+// the file, and still has the one before to go back to.
+func TestKilledInTheCheck(t *testing.T) {
+	s := newFakeServer(t)
+	s.fetched(nil, [2]int{1, 1})
+	s.file.Close()
+	before := s.published()
+	s.next(20)
+	c := s.child(t.Context(), "suicide", filepath.Dir(s.conf.Path))
+	if err := c.Run(); err == nil || c.ProcessState.Exited() {
+		t.Fatalf("it was not killed: %v", err)
+	}
+	s.holds(s.published())
+	s.touch("hated", s.published())
+	s.open()
+	s.fetched(agent.ErrRefused, [2]int{3, 1})
+	s.holds(before)
+	s.file.Close()
+	s.touch("hated", nil)
+	s.open()
+	s.fetched(nil, [2]int{4, 2})
+	s.holds(s.published())
 }
 
 // The disk is full at the swap, then it isn't. The disk is a file system in a mount

@@ -39,6 +39,7 @@ func (f *File) reload(ctx context.Context) (run bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", ErrReload, err)
 		}
+		f.Logger.Info("the server is reloaded", "path", f.Path)
 	}
 	next.Applied = f.commands()
 	f.saveState(next)

@@ -26,6 +26,7 @@ func newHTTP() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
 	t.DisableCompression = true
+	t.IdleConnTimeout = 5 * time.Second // a connection at the CA is one that others don't have
 	return &http.Client{Transport: t, CheckRedirect: sameHost}
 }
 

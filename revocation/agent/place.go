@@ -125,7 +125,7 @@ func (f *File) place() error {
 	if err := next.Commit(); err != nil {
 		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}
-	f.Logger.Info("the CRL is replaced", "path", f.Path)
+	f.Logger.Info("the CRL is replaced", "path", f.Path, "numbers", f.newest.numbers())
 	return f.placed(digest, f.newest)
 }
 

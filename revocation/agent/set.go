@@ -4,6 +4,7 @@ import (
 	"maps"
 	"signet/revocation/crl"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -60,4 +61,13 @@ func (s *Set) withTags(tags map[string]string) *Set {
 		return nil
 	}
 	return &Set{Lists: s.Lists, Tags: tags}
+}
+
+// numbers are the CRL numbers, for a log.
+func (s *Set) numbers() string {
+	var all []string
+	for _, l := range s.Lists {
+		all = append(all, l.Number.String())
+	}
+	return strings.Join(all, " ")
 }
