@@ -289,6 +289,37 @@ func TestHoldReleaseHold(t *testing.T) {
 	}
 }
 
+// TestRevokedWhileCRLsAreMade: in a partition that is not made this time, and after
+// the complete CRL was read, or before. The next ones say it all.
+func TestRevokedWhileCRLsAreMade(t *testing.T) {
+	w := newWorld(t, func(c *revocation.Config) { c.DeltaOf = ca.URLsAt(catest.URL, "x").CRL })
+	w.partition(2)
+	w.refresh()
+	in := map[int][]*ca.Certificate{}
+	for len(in[1]) < 2 || len(in[2]) < 2 {
+		c := w.issue("alice")
+		in[c.Partition] = append(in[c.Partition], c)
+	}
+	w.revoke(in[1][0], ca.Superseded)
+	w.store.begun = func() { // once it is known that only partition 1 has changed
+		w.revoke(in[2][0], ca.Superseded)
+		w.store.begun = func() { w.revoke(in[1][1], ca.Superseded) } // when the complete CRL is out
+	}
+	w.refresh()
+	complete, delta := w.list(w.scope(0), false), w.list(w.scope(0), true)
+	if complete.Entries != 2 || delta.Entries != 3 || delta.Number.Cmp(complete.Number) <= 0 {
+		t.Errorf("CRL %v with %d entries, delta %v with %d", complete.Number, complete.Entries, delta.Number, delta.Entries)
+	}
+	w.refresh()
+	for n, want := range map[int]int{0: 3, 1: 2, 2: 1} {
+		for _, delta := range []bool{false, true} {
+			if got := w.list(w.scope(n), delta).Entries; got != want {
+				t.Errorf("scope %d, delta %v: %d entries", n, delta, got)
+			}
+		}
+	}
+}
+
 // TestExpiredAppearsOnceMoreEverywhere: on the complete CRL and on its partition's
 // (RFC 5280, Section 3.3), which are made together only on schedule.
 func TestExpiredAppearsOnceMoreEverywhere(t *testing.T) {

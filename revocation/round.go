@@ -22,7 +22,7 @@ type round struct {
 	// changed are the partitions to be made, if not all are.
 	changed map[int]bool
 
-	revision uint64 // the oldest that a CRL of the round shows
+	revision uint64 // the oldest of which a reading of the round tells
 	made     map[int]uint64
 	first    *List // the complete one
 }
@@ -131,7 +131,7 @@ func (r *round) findChanged(ctx context.Context) error {
 		return nil
 	}
 	r.changed = map[int]bool{}
-	_, err := r.store.Changed(ctx, r.issuer.ID(), r.seen, func(e Entry) bool {
+	revision, err := r.store.Changed(ctx, r.issuer.ID(), r.seen, func(e Entry) bool {
 		r.changed[e.Partition] = true
 		return len(r.changed) < len(r.scopes)
 	})
@@ -142,6 +142,7 @@ func (r *round) findChanged(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading what has changed: %w", err)
 	}
+	r.revision = min(r.revision, revision) // what changes from now on, the next round looks at
 	return nil
 }
 

@@ -46,6 +46,7 @@ type faultyStore struct {
 	behind atomic.Int32  // how many CRL numbers are those of long ago
 	crls   atomic.Int32  // CRLs begun
 	gate   chan struct{} // where a CRL waits before it is begun; nil for no gate
+	begun  func()        // what happens before the next CRL reads its entries; nil for nothing
 }
 
 var errBroken = errors.New("the disk is full")
@@ -64,6 +65,10 @@ func (s *faultyStore) RevokedEntries(ctx context.Context, scope revocation.Scope
 	s.crls.Add(1)
 	if s.gate != nil {
 		<-s.gate
+	}
+	if begun := s.begun; begun != nil {
+		s.begun = nil
+		begun()
 	}
 	return s.Store.RevokedEntries(ctx, scope, begin, yield)
 }
