@@ -82,7 +82,8 @@ type File struct {
 	source *Source
 	lock   *lock
 
-	kept    bool // by a Keeper
+	kept    bool   // by a Keeper
+	swapped func() // called before a reload; nil for nothing
 	inPlace inPlace
 	newest  *Set // what there is to put in place; nil before there was any
 	pending bool // that, or a command, waits for another try
@@ -157,6 +158,9 @@ func (f *File) put(ctx context.Context) (r *Result, err error) {
 	r = f.describe()
 	r.Changed, err = f.swap(ctx)
 	f.forget(r.Changed)
+	if f.swapped != nil {
+		f.swapped()
+	}
 	if err == nil {
 		r.CommandRun, err = f.reload(ctx)
 	}

@@ -68,9 +68,9 @@ func NewKeeper(f *File, c KeeperConfig) *Keeper {
 	if c.Name == "" {
 		c.Name = f.Path
 	}
-	f.kept = true
 	k := &Keeper{KeeperConfig: c, file: f, ready: make(chan struct{}), said: make([]saying, len(f.CAs))}
 	k.status = Status{Name: c.Name, Path: f.Path, Failures: map[string]uint64{}}
+	f.kept, f.swapped = true, k.look
 	return k
 }
 
@@ -92,9 +92,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // begin looks at what is in place from the run before.
 func (k *Keeper) begin() {
-	if k.file.look() != nil {
-		return // the first try says so
+	if k.file.look() == nil { // else the first try says so
+		k.look()
 	}
+}
+
+// look sees whether what is in place can be used. A reload comes after that: it may
+// wait for a server that itself waits until we are ready.
+func (k *Keeper) look() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.see()

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -224,4 +226,36 @@ func TestReadyWithoutTheCA(t *testing.T) {
 			}
 		})
 	})
+}
+
+// At boot a server may wait until the agent is ready, and its reload for the server.
+func TestReadyBeforeTheReload(t *testing.T) {
+	s := newSource(t)
+	started := filepath.Join(t.TempDir(), "started")
+	s.conf.Reload = "while ! test -e " + started + "; do sleep 0.01; done"
+	file, err := agent.Open(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	k := agent.NewKeeper(file, agent.KeeperConfig{})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- k.Run(ctx) }()
+	<-k.Ready()
+	if n := k.Status().Reloads; n != 0 || len(s.inPlace()) == 0 {
+		t.Errorf("%d reloads", n)
+	}
+	if err := os.WriteFile(started, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); k.Status().Reloads == 0 && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	}
+	if st := k.Status(); st.Reloads != 1 || st.Standing != agent.OK {
+		t.Errorf("%+v", st)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
