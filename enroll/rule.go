@@ -63,6 +63,7 @@ var rules = []Rule{
 	{piv.RuleDates, "Check the clocks of card issuer, client and server."},
 	{piv.RuleRoot, "Use a genuine YubiKey, or ask an administrator to trust the maker's root."},
 	{piv.RuleIssuer, "Use a genuine YubiKey, or ask an administrator to trust the maker's root."},
+	{piv.RuleMatch, "Send the slot's certificate and that of f9 of one and the same card."},
 	{"attestation.key", "Send the attestation of the slot that signed the CSR."},
 	{"attestation.slot", "Generate the key in the slot that the profile names."},
 	{"attestation.pin-policy", "Generate the key with the PIN policy that the profile names."},

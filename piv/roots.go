@@ -40,6 +40,7 @@ type Roots struct {
 // seen. A busy server sees the same card's again, and RSA takes its time.
 type verifiedCard struct {
 	cert  *x509.Certificate
+	chain []*x509.Certificate // from cert to the root
 	root  string
 	until time.Time // the earliest notAfter of the chain
 	since time.Time // the latest notBefore

@@ -42,8 +42,29 @@ func (r *Roots) Verify(a *Attestation, now time.Time) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.readCard(card.cert)
+	if err := s.matches(); err != nil {
+		return nil, err
+	}
 	s.Root = card.root
 	return s, nil
+}
+
+// Chain verifies as Verify does, and returns the certificates that the proof
+// rests on: the slot's, the card's own, the issuers above it, the root.
+func (r *Roots) Chain(a *Attestation, now time.Time) ([]*x509.Certificate, error) {
+	if _, err := r.Verify(a, now); err != nil {
+		return nil, err
+	}
+	slot, err := a.slot()
+	if err != nil {
+		return nil, err
+	}
+	card, err := r.card(a.Card, now)
+	if err != nil {
+		return nil, err
+	}
+	return append([]*x509.Certificate{slot}, card.chain...), nil
 }
 
 func parseBounded(der []byte) (*x509.Certificate, error) {
@@ -137,7 +158,7 @@ func mayState(card *x509.Certificate, yubico bool) error {
 }
 
 func verified(chain []*x509.Certificate) *verifiedCard {
-	v := &verifiedCard{cert: chain[0], root: chain[len(chain)-1].Subject.String(),
+	v := &verifiedCard{cert: chain[0], chain: chain, root: chain[len(chain)-1].Subject.String(),
 		since: chain[0].NotBefore, until: chain[0].NotAfter}
 	for _, c := range chain[1:] {
 		if c.NotBefore.After(v.since) {

@@ -57,7 +57,7 @@ func TestARealYubiKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := piv.Statement{Slot: piv.SlotAuthentication, Serial: 15732500, Firmware: piv.Version{5, 4, 3},
-			PINPolicy: piv.PINOnce, TouchPolicy: piv.TouchNever, FormFactor: 4, Root: "CN=Yubico PIV Root CA Serial 263751"}
+			PINPolicy: piv.PINOnce, TouchPolicy: piv.TouchNever, FormFactor: 4, CardFirmware: piv.Version{5, 4, 3}, Root: "CN=Yubico PIV Root CA Serial 263751"}
 		got := *s
 		if !got.Public.(*ecdsa.PublicKey).Equal(certs[0].PublicKey) {
 			t.Error("another key")
