@@ -36,12 +36,14 @@ var (
 	ErrNoService   = errors.New("the smart card service (pcscd) is not running")
 	ErrNoCard      = errors.New("no YubiKey found")
 	ErrRemoved     = errors.New("the card was pulled out")
+	ErrOtherCard   = errors.New("the card was changed for another one")
 	ErrInUse       = errors.New("another program holds the card")
 	ErrPINBlocked  = errors.New("the PIN is blocked")
 	ErrPUKBlocked  = errors.New("the PUK is blocked")
 	ErrNotTouched  = errors.New("the card was not touched in time")
 	ErrEmpty       = errors.New("the slot is empty")
 	ErrManagement  = errors.New("the card does not accept this management key")
+	ErrFull        = errors.New("there is no room for it on the card")
 	ErrUnsupported = errors.New("the card can't do this")
 	// ErrNoSupport is a program built without cgo.
 	ErrNoSupport = errors.New("this build of signet has no card support")
@@ -79,6 +81,25 @@ type Info struct {
 	HeldBy string `json:"held_by,omitempty"`
 }
 
+// Management is what a card tells of its management key without a PIN.
+type Management struct {
+	Algorithm string `json:"algorithm"` // "3DES", "AES-128", "AES-192", "AES-256"
+	// Factory: the card takes the key that it left the factory with.
+	Factory bool `json:"factory"`
+	// Protected: the card says that it keeps the key under its PIN. Derived: that the key
+	// is made of the PIN, as Yubico's programs once had it.
+	Protected bool `json:"protected"`
+	Derived   bool `json:"derived,omitempty"`
+}
+
+// Identifiers are the objects that tell an operating system's own programs of a card:
+// Windows and macOS look for them.
+type Identifiers struct {
+	CHUID bool   `json:"chuid"`
+	GUID  string `json:"guid,omitempty"` // in the CHUID
+	CCC   bool   `json:"ccc"`
+}
+
 // A Key is what a slot holds.
 type Key struct {
 	Public      crypto.PublicKey
@@ -95,14 +116,18 @@ type KeySpec struct {
 	TouchPolicy TouchPolicy
 }
 
-// A Card is one PIV card, held open. It is not safe for concurrent use.
+// A Card is one PIV card, held open. It is not safe for concurrent use. Where the card
+// is changed for another one, each method fails with ErrRemoved or ErrOtherCard.
 //
 // Methods that wait for a person's touch say so; whoever calls them tells the
 // person first. The context ends the wait, not what the card is doing.
 type Card interface {
 	Info() Info
-	// PINTries is how many PIN tries are left; it must be read before the PIN is verified.
+	// PINTries is how many PIN tries are left. Before firmware 5.3 it must be read before
+	// the PIN is verified.
 	PINTries(ctx context.Context) (int, error)
+	// PUKTries is how many PUK tries are left, where the card tells: from 5.3 on.
+	PUKTries(ctx context.Context) (left int, known bool, err error)
 	// VerifyPIN spends a try where the PIN is wrong: *WrongPINError, ErrPINBlocked.
 	VerifyPIN(ctx context.Context, pin string) error
 	// ChangePIN and ChangePUK spend a try where the old one is wrong.
@@ -110,17 +135,32 @@ type Card interface {
 	ChangePUK(ctx context.Context, old, new string) error
 	// UnblockPIN sets a new PIN by the PUK, and spends a PUK try where that is wrong.
 	UnblockPIN(ctx context.Context, puk, new string) error
+	// SetRetries sets how often a wrong PIN and a wrong PUK may be given, 1 to 255.
+	// The card has the factory's PIN and PUK after that: who calls this replaces both
+	// right away. It wants UseManagementKey first.
+	SetRetries(ctx context.Context, pin string, pinTries, pukTries int) error
+
+	// Management tells of the management key, without a PIN.
+	Management(ctx context.Context) (Management, error)
 	// FactoryManagementKey reports whether the card takes the management key it
 	// left the factory with. It costs nothing: management keys have no counter.
 	FactoryManagementKey(ctx context.Context) (bool, error)
 	// NewManagementKey replaces the management key by a random one of the card's
-	// own kind, which the card keeps under its PIN. The store on the card comes
-	// first, so that a card pulled out between the two steps is not locked out.
+	// own kind, which the card keeps under its PIN, where Yubico's programs find it
+	// too. The store on the card comes first, so that a card pulled out between
+	// any two steps is not locked out.
 	// The PIN must be right and the present key the factory's: ErrManagement where not.
 	NewManagementKey(ctx context.Context, pin string) error
 	// UseManagementKey finds the management key kept under the PIN, or
 	// the factory's, and checks that the card takes it: ErrManagement where not.
+	// What is kept and not said to be, for Yubico's programs, is said from then on.
 	UseManagementKey(ctx context.Context, pin string) error
+
+	// Identifiers tells which of CHUID and CCC the card has.
+	Identifiers(ctx context.Context) (Identifiers, error)
+	// SetIdentifiers writes those that are missing, with random numbers in them, and
+	// leaves the others. It wants UseManagementKey first.
+	SetIdentifiers(ctx context.Context) error
 
 	// Key tells of the key in a slot: ErrEmpty where there is none.
 	Key(ctx context.Context, s Slot) (Key, error)
@@ -131,13 +171,22 @@ type Card interface {
 	Attest(ctx context.Context, s Slot) (*Attestation, error)
 	// Certificate reads a slot's certificate: ErrEmpty where there is none.
 	Certificate(ctx context.Context, s Slot) (*x509.Certificate, error)
-	// SetCertificate writes one. It wants UseManagementKey first.
+	// SetCertificate writes one, compressed where the card doesn't take it otherwise:
+	// ErrFull where it doesn't even so. It wants UseManagementKey first.
 	SetCertificate(ctx context.Context, s Slot, cert *x509.Certificate) error
+	// DeleteCertificate leaves the slot without one. It wants UseManagementKey first.
+	DeleteCertificate(ctx context.Context, s Slot) error
+	// DeleteKey and MoveKey take away a slot's key: ErrUnsupported before firmware 5.7,
+	// ErrEmpty where there is none. A key is moved only to an empty slot, and its
+	// certificate stays behind. They want UseManagementKey first.
+	DeleteKey(ctx context.Context, s Slot) error
+	MoveKey(ctx context.Context, from, to Slot) error
 	// Signer signs with the slot's key. pin is verified when the key's policy
 	// wants it. Sign may wait for a touch.
 	Signer(s Slot, key Key, pin string) (crypto.Signer, error)
 
 	// Reset makes the card as new, destroying its keys, certificates and PINs.
 	Reset(ctx context.Context) error
+	// Close lets go of the card, which forgets the PIN and the management key.
 	Close() error
 }

@@ -4,7 +4,6 @@ package yubikey
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -17,7 +16,6 @@ var _ piv.Card = (*card)(nil)
 
 // card is an open YubiKey.
 type card struct {
-	yk   *pivgo.YubiKey
 	info piv.Info
 	// idle holds a token while the card does nothing. Whoever talks to the card
 	// takes it, so that an operation that was given up on (a touch that never
@@ -25,8 +23,10 @@ type card struct {
 	idle chan struct{}
 
 	// What follows is owned by whoever has the token.
-	verified   bool // a PIN was, and is not forgotten yet
-	tries      int  // as they were before
+	yk         *pivgo.YubiKey // connected, or
+	link       *link          // we are; never both
+	trusting   bool           // a secret was proven to it, and is not forgotten yet
+	tries      int            // of the PIN, as they were before
 	management []byte
 	made       map[piv.Slot]piv.Key // the keys generated since it was opened
 }
@@ -59,7 +59,7 @@ func (c *card) Info() piv.Info { return c.info }
 // attestation, and for an imported key its certificate. Cards of other makers
 // may have none of these: then what was made on them just now is remembered.
 func (c *card) Key(ctx context.Context, s piv.Slot) (key piv.Key, err error) {
-	err = c.do(ctx, func() error {
+	err = c.theirs(ctx, func(*pivgo.YubiKey) error {
 		key, err = c.key(s)
 		if made, ok := c.made[s]; ok && (errors.Is(err, piv.ErrEmpty) || errors.Is(err, piv.ErrUnsupported)) {
 			key, err = made, nil
@@ -109,12 +109,12 @@ func (c *card) oldKey(s piv.Slot) (piv.Key, error) {
 }
 
 func (c *card) Attest(ctx context.Context, s piv.Slot) (a *piv.Attestation, err error) {
-	err = c.do(ctx, func() error {
-		slot, err := c.yk.Attest(slotOf(s))
+	err = c.theirs(ctx, func(yk *pivgo.YubiKey) error {
+		slot, err := yk.Attest(slotOf(s))
 		if err != nil {
 			return mapError("attesting slot "+s.String(), err)
 		}
-		own, err := c.yk.AttestationCertificate()
+		own, err := yk.AttestationCertificate()
 		if err != nil {
 			return mapError("reading the card's own certificate (slot f9)", err)
 		}
@@ -124,29 +124,13 @@ func (c *card) Attest(ctx context.Context, s piv.Slot) (a *piv.Attestation, err 
 	return a, err
 }
 
-func (c *card) Certificate(ctx context.Context, s piv.Slot) (cert *x509.Certificate, err error) {
-	err = c.do(ctx, func() error {
-		cert, err = c.yk.Certificate(slotOf(s))
-		return mapError("reading the certificate in slot "+s.String(), err)
-	})
-	return cert, err
-}
-
-func (c *card) SetCertificate(ctx context.Context, s piv.Slot, cert *x509.Certificate) error {
-	return c.do(ctx, func() error {
-		if c.management == nil {
-			return piv.ErrManagement
-		}
-		return mapManagement("writing the certificate to slot "+s.String(),
-			c.yk.SetCertificate(c.management, slotOf(s), cert))
-	})
-}
-
 // Reset spends what is left of PIN and PUK, which is what a card wants first.
 func (c *card) Reset(ctx context.Context) error {
-	return c.do(ctx, func() error {
-		c.management, c.verified = nil, false
-		return mapError("resetting the card", c.yk.Reset())
+	return c.theirs(ctx, func(yk *pivgo.YubiKey) error {
+		clear(c.management)
+		c.management = nil
+		clear(c.made)
+		return mapError("resetting the card", yk.Reset())
 	})
 }
 
@@ -155,20 +139,14 @@ func (c *card) Reset(ctx context.Context) error {
 func (c *card) Close() error {
 	select {
 	case <-c.idle:
-		return c.release()
+		c.release()
 	default:
-		go func() { <-c.idle; _ = c.release() }()
-		return nil
+		go func() { <-c.idle; c.release() }()
 	}
+	return nil
 }
 
-// release makes the card forget the PIN: PC/SC leaves it powered, and whoever
-// opens it next could sign. There is no log-out in piv-go, but reading the
-// form factor leaves the PIV application, which comes to the same.
-func (c *card) release() error {
-	if c.verified {
-		_, _ = c.yk.FormFactor()
-	}
+func (c *card) release() {
 	clear(c.management)
-	return c.yk.Close()
+	c.letGo()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ebfe/scard"
 	pivgo "github.com/go-piv/piv-go/v2/piv"
 
 	"signet/piv"
@@ -34,13 +35,35 @@ var causes = map[string]error{
 	"the smart card has been removed, so further communication is not possible":                 piv.ErrRemoved,   // 80100069
 }
 
+// codes are the same return codes on our own connection, which keeps them.
+var codes = map[scard.Error]error{
+	scard.ErrNoService:          piv.ErrNoService,
+	scard.ErrServiceStopped:     piv.ErrNoService,
+	scard.ErrCommError:          piv.ErrNoService,
+	scard.ErrNoReadersAvailable: piv.ErrNoCard,
+	scard.ErrSharingViolation:   piv.ErrInUse,
+	scard.ErrInvalidHandle:      piv.ErrRemoved,
+	scard.ErrUnknownReader:      piv.ErrRemoved,
+	scard.ErrNoSmartcard:        piv.ErrRemoved,
+	scard.ErrReaderUnavailable:  piv.ErrRemoved,
+	scard.ErrCommDataLost:       piv.ErrRemoved,
+	scard.ErrUnresponsiveCard:   piv.ErrRemoved,
+	scard.ErrUnpoweredCard:      piv.ErrRemoved,
+	scard.ErrResetCard:          piv.ErrRemoved,
+	scard.ErrRemovedCard:        piv.ErrRemoved,
+}
+
 // The status words that mean something to us (ISO 7816-4, Section 5.6).
 const (
+	swOK          = 0x9000
 	swSecurity    = 0x6982
+	swBlocked     = 0x6983
 	swWrongData   = 0x6a80
 	swUnsupported = 0x6a81
+	swNotFound    = 0x6a82
 	swNoMemory    = 0x6a84
 	swWrongP1P2   = 0x6a86
+	swNoReference = 0x6a88
 	swInstruction = 0x6d00
 )
 
@@ -50,10 +73,7 @@ func mapError(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	for text, cause := range causes {
-		if !strings.HasSuffix(err.Error(), text) {
-			continue
-		}
+	if cause := causeOf(err); cause != nil {
 		if cause == piv.ErrInUse {
 			return fmt.Errorf("%s: %w: %s", doing, cause, holder())
 		}
@@ -63,22 +83,40 @@ func mapError(doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, piv.ErrEmpty)
 	}
 	switch statusOf(err) {
+	case swNotFound, swNoReference:
+		return fmt.Errorf("%s: %w", doing, piv.ErrEmpty)
+	case swNoMemory:
+		return fmt.Errorf("%s: %w", doing, piv.ErrFull)
 	case swWrongData, swUnsupported, swWrongP1P2, swInstruction:
 		return fmt.Errorf("%s: %w (%v)", doing, piv.ErrUnsupported, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// causeOf is what PC/SC means; nil where the error is not PC/SC's.
+func causeOf(err error) error {
+	var code scard.Error
+	if errors.As(err, &code) {
+		return codes[code]
+	}
+	for text, cause := range causes {
+		if strings.HasSuffix(err.Error(), text) {
+			return cause
+		}
+	}
+	return nil
+}
+
 // mapSecret is mapError for what presents a PIN or PUK.
 func mapSecret(doing, what string, blocked, err error) error {
-	var auth pivgo.AuthErr
-	if !errors.As(err, &auth) {
+	left, is := triesIn(err)
+	switch {
+	case !is:
 		return mapError(doing, err)
-	}
-	if auth.Retries == 0 {
+	case left == 0:
 		return blocked
 	}
-	return &piv.WrongPINError{What: what, Tries: auth.Retries}
+	return &piv.WrongPINError{What: what, Tries: left}
 }
 
 // mapManagement is mapError for what wants the management key.

@@ -61,11 +61,12 @@ func (c *card) Generate(ctx context.Context, s piv.Slot, spec piv.KeySpec) (pub 
 	if !ok || !s.Valid() {
 		return nil, fmt.Errorf("generating %s in slot %s: %w", spec.Algorithm, s, piv.ErrUnsupported)
 	}
-	err = c.do(ctx, func() error {
+	err = c.theirs(ctx, func(yk *pivgo.YubiKey) error {
 		if c.management == nil {
 			return piv.ErrManagement
 		}
-		pub, err = c.yk.GenerateKey(c.management, slotOf(s), pivgo.Key{
+		c.trusting = true
+		pub, err = yk.GenerateKey(c.management, slotOf(s), pivgo.Key{
 			Algorithm:   alg,
 			PINPolicy:   pivgo.PINPolicy(spec.PINPolicy),
 			TouchPolicy: pivgo.TouchPolicy(spec.TouchPolicy),
@@ -79,48 +80,82 @@ func (c *card) Generate(ctx context.Context, s piv.Slot, spec piv.KeySpec) (pub 
 	return pub, err
 }
 
-// Signer names the PIN policy itself: piv-go would else ask the card, which
-// older ones can't answer for an imported key.
+// DeleteKey and MoveKey are Yubico's, from firmware 5.7 on.
+func (c *card) DeleteKey(ctx context.Context, s piv.Slot) error {
+	return c.move(ctx, "deleting the key in slot "+s.String(), 0xff, s)
+}
+
+func (c *card) MoveKey(ctx context.Context, from, to piv.Slot) error {
+	if !to.Valid() {
+		return fmt.Errorf("moving a key to slot %s: %w", to, piv.ErrUnsupported)
+	}
+	return c.move(ctx, fmt.Sprintf("moving the key in slot %s to slot %s", from, to), byte(to), from)
+}
+
+func (c *card) move(ctx context.Context, doing string, to byte, from piv.Slot) error {
+	if !from.Valid() || c.info.Firmware.Less(piv.Version{5, 7, 0}) {
+		return fmt.Errorf("%s: %w", doing, piv.ErrUnsupported)
+	}
+	return c.managed(ctx, func(l *link) error {
+		_, err := l.send(command{ins: insMoveKey, p1: to, p2: byte(from)})
+		if err == nil {
+			delete(c.made, from)
+		}
+		return mapManagement(doing, err)
+	})
+}
+
+// Signer signs by piv-go.
 func (c *card) Signer(s piv.Slot, key piv.Key, pin string) (crypto.Signer, error) {
-	policy := key.PINPolicy
-	if policy == 0 {
-		policy = piv.PINAlways
+	switch key.Public.(type) {
+	case *ecdsa.PublicKey, *rsa.PublicKey, ed25519.PublicKey:
+		return &signer{card: c, slot: s, key: key, pin: pin}, nil
 	}
-	k, err := c.yk.PrivateKey(slotOf(s), key.Public, pivgo.KeyAuth{PIN: pin, PINPolicy: pivgo.PINPolicy(policy)})
-	if err != nil {
-		return nil, mapError("using slot "+s.String(), err)
-	}
-	inner, ok := k.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("using slot %s: %w: its key can't sign", s, piv.ErrUnsupported)
-	}
-	return &signer{card: c, inner: inner, touch: key.TouchPolicy != piv.TouchNever}, nil
+	return nil, fmt.Errorf("using slot %s: %w: its key can't sign", s, piv.ErrUnsupported)
 }
 
 // signer signs on the card, one at a time with all else that is done there.
 type signer struct {
-	card  *card
-	inner crypto.Signer
-	touch bool
+	card *card
+	slot piv.Slot
+	key  piv.Key
+	pin  string
 }
 
-func (s *signer) Public() crypto.PublicKey { return s.inner.Public() }
+func (s *signer) Public() crypto.PublicKey { return s.key.Public }
 
 // Sign fails with piv.ErrNotTouched where the key wants a touch that didn't
 // come; the card answers then as it does when it wants a PIN, which it was given.
 func (s *signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
-	err = s.card.do(context.Background(), func() error {
-		if _, err := s.card.readTries(); err != nil {
+	err = s.card.theirs(context.Background(), func(yk *pivgo.YubiKey) error {
+		inner, err := s.inner(yk)
+		if err != nil {
 			return err
 		}
-		sig, err = s.inner.Sign(rand, digest, opts)
-		if err == nil {
-			s.card.verified = true
-		}
-		if s.touch && statusOf(err) == swSecurity {
+		s.card.trusting = true
+		sig, err = inner.Sign(rand, digest, opts)
+		if s.key.TouchPolicy != piv.TouchNever && statusOf(err) == swSecurity {
 			return fmt.Errorf("signing: %w", piv.ErrNotTouched)
 		}
 		return mapSecret("signing", "PIN", piv.ErrPINBlocked, err)
 	})
 	return sig, err
+}
+
+// inner names the PIN policy itself: piv-go would else ask the card, which
+// older ones can't answer for an imported key.
+func (s *signer) inner(yk *pivgo.YubiKey) (crypto.Signer, error) {
+	policy := s.key.PINPolicy
+	if policy == 0 {
+		policy = piv.PINAlways
+	}
+	k, err := yk.PrivateKey(slotOf(s.slot), s.key.Public, pivgo.KeyAuth{PIN: s.pin, PINPolicy: pivgo.PINPolicy(policy)})
+	if err != nil {
+		return nil, mapError("using slot "+s.slot.String(), err)
+	}
+	inner, ok := k.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("using slot %s: %w: its key can't sign", s.slot, piv.ErrUnsupported)
+	}
+	return inner, nil
 }

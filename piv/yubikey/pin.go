@@ -3,167 +3,145 @@
 package yubikey
 
 import (
+	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-
-	pivgo "github.com/go-piv/piv-go/v2/piv"
 
 	"signet/piv"
 )
 
-// PINTries asks the card, unless a PIN was verified: then the card no longer
-// says and it is what it was before.
+// PINTries asks the card. One that has verified the PIN and has no metadata no longer
+// says, and it is what it was before.
 func (c *card) PINTries(ctx context.Context) (n int, err error) {
-	err = c.do(ctx, func() error {
-		n, err = c.readTries()
+	err = c.ours(ctx, func(l *link) error {
+		n, err = c.readTries(l)
 		return err
 	})
 	return n, err
 }
 
-func (c *card) readTries() (int, error) {
-	if c.verified {
-		return c.tries, nil
+func (c *card) readTries(l *link) (int, error) {
+	if n, known, err := c.triesOf(l, refPIN); known || err != nil {
+		return n, err
 	}
-	n, err := c.yk.Retries()
-	switch {
-	case err == nil:
+	_, err := l.send(command{ins: insVerify, p2: refPIN})
+	switch n, is := triesIn(err); {
+	case is:
 		c.tries = n
-	case errors.Unwrap(err) == nil:
-		// The card's answer was no error: the PIN is verified, as after a change.
-		c.verified = true
-	default:
+	case err != nil:
 		return 0, mapError("reading how many PIN tries are left", err)
 	}
 	return c.tries, nil
 }
 
-func (c *card) VerifyPIN(ctx context.Context, pin string) error {
-	return c.do(ctx, func() error { return c.verify(pin) })
+func (c *card) PUKTries(ctx context.Context) (n int, known bool, err error) {
+	err = c.ours(ctx, func(l *link) error {
+		n, known, err = c.triesOf(l, refPUK)
+		return err
+	})
+	return n, known, err
 }
 
-func (c *card) verify(pin string) error {
-	// What is left must be known before: a card that has verified doesn't tell.
-	if _, err := c.readTries(); err != nil {
+// triesOf is what a card tells of its PIN or PUK from firmware 5.3 on.
+func (c *card) triesOf(l *link, ref byte) (left int, known bool, err error) {
+	if c.info.Firmware.Less(piv.Version{5, 3, 0}) {
+		return 0, false, nil
+	}
+	m, err := l.metadata(ref)
+	if statusOf(err) != 0 || errors.Is(err, errTLV) {
+		return 0, false, nil // another maker's
+	}
+	if err != nil {
+		return 0, false, mapError("reading how many tries are left", err)
+	}
+	v, _ := m.find(0x06) // all, and left
+	if len(v) != 2 {
+		return 0, false, nil
+	}
+	return int(v[1]), true, nil
+}
+
+// triesIn are the tries left that a refused PIN or PUK was answered with: 63Cx, 6983
+// for none, and of old cards 630x.
+func triesIn(err error) (left int, is bool) {
+	sw := statusOf(err)
+	switch {
+	case sw == swBlocked, sw == 0x6300:
+		return 0, true
+	case sw&0xfff0 == 0x63c0, sw&0xfff0 == 0x6300:
+		return int(sw & 0xf), true
+	}
+	return 0, false
+}
+
+func (c *card) VerifyPIN(ctx context.Context, pin string) error {
+	return c.ours(ctx, func(l *link) error { return c.verify(l, pin) })
+}
+
+func (c *card) verify(l *link, pin string) error {
+	data, err := padded(pin)
+	if err != nil {
 		return err
 	}
-	err := c.yk.VerifyPIN(pin)
-	c.verified = err == nil
+	// What is left must be known before: a card that has verified may not tell.
+	if _, err := c.readTries(l); err != nil {
+		return err
+	}
+	c.trusting = true
+	_, err = l.send(command{ins: insVerify, p2: refPIN, data: data})
 	return mapSecret("verifying the PIN", "PIN", piv.ErrPINBlocked, err)
 }
 
 func (c *card) ChangePIN(ctx context.Context, old, new string) error {
-	return c.do(ctx, func() error {
-		if _, err := c.readTries(); err != nil {
-			return err
-		}
-		return mapSecret("changing the PIN", "PIN", piv.ErrPINBlocked, c.yk.SetPIN(old, new))
-	})
+	return c.change(ctx, insChangeReference, refPIN, old, new, "changing the PIN", "PIN", piv.ErrPINBlocked)
 }
 
 func (c *card) ChangePUK(ctx context.Context, old, new string) error {
-	return c.do(ctx, func() error {
-		return mapSecret("changing the PUK", "PUK", piv.ErrPUKBlocked, c.yk.SetPUK(old, new))
-	})
+	return c.change(ctx, insChangeReference, refPUK, old, new, "changing the PUK", "PUK", piv.ErrPUKBlocked)
 }
 
 func (c *card) UnblockPIN(ctx context.Context, puk, new string) error {
-	return c.do(ctx, func() error {
-		return mapSecret("unblocking the PIN", "PUK", piv.ErrPUKBlocked, c.yk.Unblock(puk, new))
-	})
+	return c.change(ctx, insResetRetry, refPIN, puk, new, "unblocking the PIN", "PUK", piv.ErrPUKBlocked)
 }
 
-func (c *card) FactoryManagementKey(ctx context.Context) (factory bool, err error) {
-	err = c.do(ctx, func() error {
-		factory, err = c.takes(pivgo.DefaultManagementKey)
-		return err
-	})
-	return factory, err
-}
-
-// takes reports whether the card takes the management key. piv-go has no
-// function for that alone, but one that generates a key first authenticates, and
-// then refuses an algorithm of 0 before it sends anything. That refusal wraps
-// nothing; all that can go wrong before does.
-func (c *card) takes(key []byte) (bool, error) {
-	_, err := c.yk.GenerateKey(key, pivgo.SlotAuthentication, pivgo.Key{})
-	if err == nil {
-		return false, errors.New("the card generated a key that nobody asked for")
-	}
-	if errors.Unwrap(err) == nil {
-		return true, nil
-	}
-	mapped := mapManagement("trying the management key", err)
-	for _, gone := range []error{piv.ErrRemoved, piv.ErrNoService, piv.ErrInUse} {
-		if errors.Is(mapped, gone) {
-			return false, mapped
-		}
-	}
-	return false, nil // refused, of another length, or of another kind
-}
-
-// NewManagementKey makes 24 random bytes. piv-go sets them as 3DES before
-// firmware 5.4 and as AES-192 from there on, which each of those cards takes and
-// which is the factory's kind from 5.7 on.
-func (c *card) NewManagementKey(ctx context.Context, pin string) error {
-	return c.do(ctx, func() error {
-		if ok, err := c.takes(pivgo.DefaultManagementKey); err != nil || !ok {
-			return errors.Join(err, piv.ErrManagement)
-		}
-		stored, err := c.stored(pin)
-		if err != nil {
-			return err
-		}
-		key := make([]byte, 24)
-		if _, err := rand.Read(key); err != nil {
-			return fmt.Errorf("drawing a management key: %w", err)
-		}
-		stored.ManagementKey = &key
-		// Stored first: pulled out now, the card still takes the factory's.
-		if err := c.yk.SetMetadata(pivgo.DefaultManagementKey, stored); err != nil {
-			return mapManagement("storing the management key on the card", err)
-		}
-		if err := c.yk.SetManagementKey(pivgo.DefaultManagementKey, key); err != nil {
-			return mapManagement("setting the management key", err)
-		}
-		c.management = key
-		return nil
-	})
-}
-
-func (c *card) UseManagementKey(ctx context.Context, pin string) error {
-	return c.do(ctx, func() error {
-		stored, err := c.stored(pin)
-		if err != nil {
-			return err
-		}
-		var keys [][]byte
-		if stored.ManagementKey != nil {
-			keys = append(keys, *stored.ManagementKey)
-		}
-		for _, key := range append(keys, pivgo.DefaultManagementKey) {
-			if ok, err := c.takes(key); err != nil {
-				return err
-			} else if ok {
-				c.management = append([]byte(nil), key...)
-				return nil
-			}
-		}
-		return piv.ErrManagement
-	})
-}
-
-// stored reads the object that the PIN guards, with the management key in it
-// where there is one.
-func (c *card) stored(pin string) (*pivgo.Metadata, error) {
-	if err := c.verify(pin); err != nil {
-		return nil, err
-	}
-	m, err := c.yk.Metadata(pin)
+// change presents a secret and sets another: NIST SP 800-73-4, Part 2, Sections 3.2.2
+// and 3.2.3.
+func (c *card) change(ctx context.Context, ins, ref byte, old, new, doing, what string, blocked error) error {
+	first, err := padded(old)
 	if err != nil {
-		return nil, mapSecret("reading the management key", "PIN", piv.ErrPINBlocked, err)
+		return err
 	}
-	return m, nil
+	second, err := padded(new)
+	if err != nil {
+		return err
+	}
+	return c.ours(ctx, func(l *link) error {
+		c.trusting = true
+		_, err := l.send(command{ins: ins, p2: ref, data: append(first, second...)})
+		return mapSecret(doing, what, blocked, err)
+	})
+}
+
+// SetRetries wants both secrets of the card: the management key first, since the
+// PIN must be the last thing that was verified.
+func (c *card) SetRetries(ctx context.Context, pin string, pinTries, pukTries int) error {
+	if pinTries < 1 || pinTries > 255 || pukTries < 1 || pukTries > 255 {
+		return fmt.Errorf("setting retries: a card allows 1 to 255 tries, not %d and %d", pinTries, pukTries)
+	}
+	return c.managed(ctx, func(l *link) error {
+		if err := c.verify(l, pin); err != nil {
+			return err
+		}
+		_, err := l.send(command{ins: insSetRetries, p1: byte(pinTries), p2: byte(pukTries)})
+		return mapManagement("setting the numbers of tries", err)
+	})
+}
+
+// padded is a PIN or PUK as cards want it: NIST SP 800-73-4, Part 2, Section 2.4.3.
+func padded(secret string) ([]byte, error) {
+	if len(secret) == 0 || len(secret) > 8 {
+		return nil, errors.New("a PIN or PUK has 1 to 8 characters")
+	}
+	return append([]byte(secret), bytes.Repeat([]byte{0xff}, 8-len(secret))...), nil
 }

@@ -44,17 +44,15 @@ const patience = 2 * time.Second
 // Open opens the YubiKey with that serial number, or the only one for 0:
 // piv.ErrNoService, piv.ErrNoCard, piv.ErrInUse, *piv.SeveralError.
 func Open(ctx context.Context, serial uint32) (piv.Card, error) {
-	for end := time.Now().Add(patience); ; {
-		c, err := openOnce(ctx, serial)
-		if !errors.Is(err, piv.ErrInUse) || time.Now().After(end) {
-			return c, err
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, err
-		}
+	var c piv.Card
+	err := patiently(ctx, func() (err error) {
+		c, err = openOnce(ctx, serial)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
+	return c, nil
 }
 
 func openOnce(ctx context.Context, serial uint32) (piv.Card, error) {

@@ -1,0 +1,353 @@
+//go:build cgo
+
+package yubikey
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"errors"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	pivgo "github.com/go-piv/piv-go/v2/piv"
+
+	"signet/piv"
+	"signet/piv/softcard"
+)
+
+const newPIN = "271828"
+
+// setUp is what makes a factory card ours.
+func setUp(t *testing.T, c piv.Card) {
+	t.Helper()
+	ctx := t.Context()
+	must(t, c.ChangePUK(ctx, "12345678", "31415926"))
+	must(t, c.ChangePIN(ctx, factoryPIN, newPIN))
+	must(t, c.NewManagementKey(ctx, newPIN))
+	must(t, c.SetIdentifiers(ctx))
+}
+
+// run runs another program at the cards; each text must be part of what it says.
+func run(t *testing.T, texts []string, name string, args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Fatalf("%s is missing: %v", name, err)
+	}
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(out), text) {
+			t.Errorf("%s %q doesn't say %q:\n%s", name, args, text, out)
+		}
+	}
+	return string(out)
+}
+
+var firmwares = map[string]struct {
+	version softcard.Version
+	kind    string // of its management key
+	ykman   string // what ykman calls that
+}{
+	"5.4.3": {softcard.Version{5, 4, 3}, "3DES", "TDES"},
+	"5.7.1": {softcard.Version{5, 7, 1}, "AES-192", "AES192"},
+}
+
+// After our set-up ykman and OpenSC work with the card by its PIN alone.
+func TestSetUpAsOthersSeeIt(t *testing.T) {
+	for name, fw := range firmwares {
+		t.Run(name, func(t *testing.T) {
+			plug(t, softcard.Config{Firmware: fw.version, Serial: 4711})
+			c := openCard(t)
+			setUp(t, c)
+			m, err := c.Management(t.Context())
+			must(t, err)
+			if m != (piv.Management{Algorithm: fw.kind, Protected: true}) {
+				t.Errorf("the card tells of its management key: %+v", m)
+			}
+			ids, err := c.Identifiers(t.Context())
+			must(t, err)
+			if !ids.CHUID || !ids.CCC || len(ids.GUID) != 36 {
+				t.Errorf("identifiers: %+v", ids)
+			}
+			must(t, c.Close())
+			judge(t, fw.ykman)
+		})
+	}
+}
+
+func judge(t *testing.T, kind string) {
+	t.Helper()
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	info := run(t, []string{"Management key is stored on the YubiKey, protected by PIN.", "Management key algorithm: " + kind,
+		"PIN tries remaining: 3/3", "CHUID:\t3019d4e739", "CCC: \tf015a000000116ff02"}, "ykman", "piv", "info")
+	if strings.Contains(info, "WARNING") {
+		t.Errorf("ykman warns:\n%s", info)
+	}
+	run(t, nil, "ykman", "piv", "keys", "generate", "-P", newPIN, "-a", "ECCP256", "9a", file("9a.pub"))
+	run(t, nil, "ykman", "piv", "certificates", "generate", "-P", newPIN, "-s", "CN=alice", "9a", file("9a.pub"))
+	run(t, nil, "ykman", "piv", "certificates", "export", "9a", file("9a.pem"))
+	run(t, nil, "ykman", "piv", "certificates", "import", "-P", newPIN, "9a", file("9a.pem"))
+	run(t, nil, "ykman", "piv", "access", "change-pin", "-P", newPIN, "-n", "161803")
+	run(t, nil, "ykman", "piv", "objects", "export", "-P", "161803", "CHUID", file("chuid"))
+	run(t, []string{"30 19 D4 E7 39"}, "opensc-tool", "-s", "00:A4:04:00:05:A0:00:00:03:08", "-s", "00:CB:3F:FF:05:5C:03:5F:C1:02")
+	// ykman can change the key that we keep, and we can use the one that it keeps.
+	run(t, nil, "ykman", "piv", "access", "change-management-key", "-P", "161803", "-p", "-g", "-f")
+	c := openCard(t)
+	must(t, c.UseManagementKey(t.Context(), "161803"))
+	must(t, c.DeleteCertificate(t.Context(), piv.SlotAuthentication))
+	if _, err := c.Certificate(t.Context(), piv.SlotAuthentication); !errors.Is(err, piv.ErrEmpty) {
+		t.Errorf("the certificate deleted: %v", err)
+	}
+	must(t, c.Close())
+}
+
+// Cards that earlier versions set up keep their key, and don't say so: AES-192 whatever
+// the card's kind, and no 5FFF00. They go on working, and ykman is told.
+func TestCardOfAnEarlierVersion(t *testing.T) {
+	soft := plug(t, softcard.Config{Serial: 4711})[0]
+	c := openCard(t)
+	info := c.Info()
+	must(t, c.Close())
+	yk, err := pivgo.Open(info.Reader)
+	must(t, err)
+	key := bytes.Repeat([]byte{0x42, 7, 9}, 8)
+	must(t, yk.SetMetadata(pivgo.DefaultManagementKey, &pivgo.Metadata{ManagementKey: &key}))
+	must(t, yk.SetManagementKey(pivgo.DefaultManagementKey, key))
+	must(t, yk.Close())
+
+	c = openCard(t)
+	m, err := c.Management(t.Context())
+	if err != nil || m != (piv.Management{Algorithm: "AES-192"}) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	must(t, c.UseManagementKey(t.Context(), factoryPIN))
+	must(t, generate(t.Context(), c))
+	must(t, c.SetIdentifiers(t.Context()))
+	must(t, c.Close())
+	run(t, []string{"protected by PIN", "AES192"}, "ykman", "piv", "info")
+	run(t, nil, "ykman", "piv", "objects", "generate", "-P", factoryPIN, "CCC")
+	before := soft.Count()
+	c = openCard(t)
+	must(t, c.UseManagementKey(t.Context(), factoryPIN))
+	must(t, c.Close())
+	for _, e := range soft.Trace()[before:] {
+		if e.INS == insPutData {
+			t.Error("it is said once")
+		}
+	}
+}
+
+// What is on the card is not replaced.
+func TestIdentifiersStay(t *testing.T) {
+	plug(t, softcard.Config{})
+	c, ctx := openCard(t), t.Context()
+	if err := c.SetIdentifiers(ctx); !errors.Is(err, piv.ErrManagement) {
+		t.Errorf("without a management key: %v", err)
+	}
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	must(t, c.SetIdentifiers(ctx))
+	first, err := c.Identifiers(ctx)
+	must(t, err)
+	must(t, c.SetIdentifiers(ctx))
+	if second, err := c.Identifiers(ctx); err != nil || second != first {
+		t.Errorf("%+v is now %+v, %v", first, second, err)
+	}
+}
+
+// yubico-piv-tool knows no AES: on a 5.4.3 the key stays 3DES.
+func TestYubicoPIVToolAfterSetUp(t *testing.T) {
+	plug(t, softcard.Config{Firmware: softcard.Version{5, 4, 3}})
+	c := openCard(t)
+	setUp(t, c)
+	key := ""
+	must(t, c.(*card).ours(t.Context(), func(l *link) error {
+		must(t, c.(*card).verify(l, newPIN))
+		k, err := l.kept()
+		key = hex.EncodeToString(k)
+		return err
+	}))
+	must(t, c.Close())
+	run(t, []string{"Successfully generated"}, "yubico-piv-tool", "-k"+key, "-a", "generate", "-s", "9c", "-A", "ECCP256", "-o", os.DevNull)
+	run(t, []string{"CHUID:\t3019d4"}, "yubico-piv-tool", "-a", "status")
+}
+
+func TestRetries(t *testing.T) {
+	for name, fw := range firmwares {
+		t.Run(name, func(t *testing.T) {
+			plug(t, softcard.Config{Firmware: fw.version})
+			c, ctx := openCard(t), t.Context()
+			setUp(t, c)
+			must(t, c.SetRetries(ctx, newPIN, 8, 5))
+			if n, err := c.PINTries(ctx); err != nil || n != 8 {
+				t.Errorf("%d PIN tries, %v", n, err)
+			}
+			if n, known, err := c.PUKTries(ctx); err != nil || !known || n != 5 {
+				t.Errorf("%d PUK tries, %v, %v", n, known, err)
+			}
+			must(t, c.ChangePIN(ctx, factoryPIN, newPIN))
+			must(t, c.ChangePUK(ctx, "12345678", "31415926"))
+			_ = c.ChangePUK(ctx, "00000000", "31415926")
+			if n, _, err := c.PUKTries(ctx); err != nil || n != 4 {
+				t.Errorf("%d PUK tries, %v", n, err)
+			}
+			if err := c.SetRetries(ctx, newPIN, 0, 5); err == nil {
+				t.Error("0 tries")
+			}
+		})
+	}
+	plug(t, softcard.Config{Firmware: softcard.Version{5, 2, 7}})
+	if _, known, err := openCard(t).PUKTries(t.Context()); known || err != nil {
+		t.Errorf("before 5.3: %v, %v", known, err)
+	}
+}
+
+func TestMoveAndDelete(t *testing.T) {
+	plug(t, softcard.Config{Firmware: softcard.Version{5, 7, 1}})
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	must(t, generate(ctx, c))
+	key, err := c.Key(ctx, piv.SlotAuthentication)
+	must(t, err)
+	must(t, c.MoveKey(ctx, piv.SlotAuthentication, 0x82))
+	if _, err := c.Key(ctx, piv.SlotAuthentication); !errors.Is(err, piv.ErrEmpty) {
+		t.Errorf("where the key was: %v", err)
+	}
+	moved, err := c.Key(ctx, 0x82)
+	if err != nil || moved.Algorithm != key.Algorithm || !moved.Generated {
+		t.Errorf("where it is now: %+v, %v", moved, err)
+	}
+	must(t, c.DeleteKey(ctx, 0x82))
+	if err := c.DeleteKey(ctx, 0x82); !errors.Is(err, piv.ErrEmpty) {
+		t.Errorf("deleting what isn't there: %v", err)
+	}
+}
+
+func TestMoveBefore57(t *testing.T) {
+	plug(t, softcard.Config{Firmware: softcard.Version{5, 4, 3}})
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	for _, err := range []error{c.DeleteKey(ctx, piv.SlotAuthentication), c.MoveKey(ctx, piv.SlotAuthentication, 0x82)} {
+		if !errors.Is(err, piv.ErrUnsupported) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCertificatesOfAnySize(t *testing.T) {
+	plug(t, softcard.Config{})
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	for _, size := range []int{100, 2900, 3020, 3040, 9000} {
+		cert := certificateOf(t, size, false)
+		must(t, c.SetCertificate(ctx, piv.SlotSignature, cert))
+		back, err := c.Certificate(ctx, piv.SlotSignature)
+		if err != nil || !back.Equal(cert) {
+			t.Errorf("one of %d bytes: %v", len(cert.Raw), err)
+		}
+	}
+	before, err := c.Certificate(ctx, piv.SlotSignature)
+	must(t, err)
+	if err := c.SetCertificate(ctx, piv.SlotSignature, certificateOf(t, 3300, true)); !errors.Is(err, piv.ErrFull) {
+		t.Errorf("one that doesn't fit: %v", err)
+	}
+	if after, err := c.Certificate(ctx, piv.SlotSignature); err != nil || !after.Equal(before) {
+		t.Errorf("the one that was there: %v", err)
+	}
+}
+
+// A card may be full before an object is too large.
+func TestFullCard(t *testing.T) {
+	soft := plug(t, softcard.Config{})[0]
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	soft.Inject(softcard.Fault{INS: insPutData, Do: softcard.Fail, SW: swNoMemory, Repeat: true})
+	if err := c.SetCertificate(ctx, piv.SlotSignature, certificateOf(t, 500, false)); !errors.Is(err, piv.ErrFull) {
+		t.Errorf("a certificate: %v", err)
+	}
+	if err := c.SetIdentifiers(ctx); !errors.Is(err, piv.ErrFull) {
+		t.Errorf("the CHUID: %v", err)
+	}
+}
+
+// Each turn of ours or piv-go's looks whose card it is.
+func TestAnotherCardInTheReader(t *testing.T) {
+	for name, do := range map[string]func(context.Context, piv.Card) error{
+		"ours": func(ctx context.Context, c piv.Card) error { return c.VerifyPIN(ctx, factoryPIN) },
+		"piv-go's": func(ctx context.Context, c piv.Card) error {
+			if _, err := c.PINTries(ctx); err != nil {
+				return err
+			}
+			swapCard(t)
+			_, err := c.Key(ctx, piv.SlotAuthentication)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := plug(t, softcard.Config{Serial: 1001})[0]
+			swapCard = func(t *testing.T) {
+				service.Remove(first)
+				second := plug(t, softcard.Config{Serial: 1002})[0]
+				if n := second.Count(); n != 0 {
+					t.Errorf("%d commands", n)
+				}
+			}
+			c := openCard(t)
+			if name == "ours" {
+				swapCard(t)
+			}
+			if err := do(t.Context(), c); !errors.Is(err, piv.ErrOtherCard) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+var swapCard func(*testing.T)
+
+// Between our turn and piv-go's nobody finds the card open.
+func TestNothingProvenBetweenTurns(t *testing.T) {
+	soft := plug(t, softcard.Config{})[0]
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	must(t, c.(*card).do(ctx, func() error { c.(*card).letGo(); return nil }))
+	soft.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
+	if sw := soft.Transmit([]byte{0, 0x20, 0, 0x80}); sw[0] == 0x90 {
+		t.Error("the PIN is still verified")
+	}
+	if sw := soft.Transmit([]byte{0, insPutData, 0x3f, 0xff, 7, 0x5c, 3, 0x5f, 0xc1, 0x02, 0x53, 0}); sw[0] == 0x90 {
+		t.Error("the management key is still proven")
+	}
+}
+
+func certificateOf(t *testing.T, size int, noise bool) *x509.Certificate {
+	t.Helper()
+	padding := make([]byte, size)
+	if noise {
+		_, _ = rand.Read(padding)
+	}
+	pub, key, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: padding}}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key)
+	must(t, err)
+	cert, err := x509.ParseCertificate(der)
+	must(t, err)
+	return cert
+}
