@@ -42,8 +42,9 @@ type terms struct {
 	partition   Partition               // of which urls.CRL is the CRL; zero for none
 	lifetime    time.Duration
 	ca          bool
-	pathLen     int // of a CA; -1 without limit
-	// notBefore and notAfter follow from lifetime; whole seconds, UTC.
+	pathLen     int       // of a CA; -1 without limit
+	until       time.Time // the end at the latest; zero for none
+	// notBefore and notAfter follow from lifetime and until; whole seconds, UTC.
 	notBefore, notAfter time.Time
 }
 
@@ -53,8 +54,8 @@ type terms struct {
 // profile ignores them. Account and Card of the result are left to the caller,
 // and so are the audit lines.
 //
-// The certificate begins a minute before now and ends with p's lifetime or with
-// the CA, whichever comes first. Where urls has partitions, it is in one of them, and
+// The certificate begins a minute before now and ends with p's lifetime, with r.Until or
+// with the CA, whichever comes first. Where urls has partitions, it is in one of them, and
 // that one's CRL is its distribution point. The error is a [*KeyError], [*CSRError] or
 // [*NameError] where a rule refused, and [ErrIssuerValidity] where the CA has
 // run out.
@@ -91,6 +92,7 @@ func (p *Profile) terms(r Request) (terms, error) {
 		}
 	}
 	t.profile, t.serial, t.lifetime, t.usages = p.name, r.Serial, p.lifetime, p.usages
+	t.until = r.Until
 	t.pub, t.spki = r.CSR.PublicKey, r.CSR.RawSubjectPublicKeyInfo
 	t.keyUsage = keyUsageFor(t.pub, t.usages)
 	return t, nil
@@ -146,6 +148,12 @@ func (i *Issuer) setValidity(t *terms, now time.Time) error {
 		return fmt.Errorf("%w: from %s to %s", ErrIssuerValidity, i.notBefore.Format(time.RFC3339), i.notAfter.Format(time.RFC3339))
 	}
 	t.notBefore, t.notAfter = now.Add(-backdate), now.Add(t.lifetime)
+	if until := t.until.UTC().Truncate(time.Second); !t.until.IsZero() && t.notAfter.After(until) {
+		t.notAfter = until
+	}
+	if !t.notAfter.After(now) {
+		return errors.New("the certificate would have ended before it began")
+	}
 	if t.notBefore.Before(i.notBefore) {
 		t.notBefore = i.notBefore
 	}

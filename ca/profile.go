@@ -65,6 +65,9 @@ type Request struct {
 	Person Person
 	CSR    *x509.CertificateRequest // its signature was checked by the caller
 	Serial Serial
+	// Until is when the certificate is to end at the latest; zero for the profile's
+	// lifetime alone.
+	Until time.Time
 }
 
 // A Profile says what a certificate may be. Made by [NewProfile]; immutable.

@@ -32,10 +32,29 @@ type Account struct {
 	// password and enrolls by code alone. It never leaves the server.
 	PasswordHash string    `json:"password_hash,omitempty"`
 	Created      time.Time `json:"created"`
+	// Temporary are what the account may have for a while beside Profiles.
+	Temporary []Allowance `json:"temporary,omitempty"`
 }
 
-// May reports whether the account may enroll for the profile named.
+// May reports whether the account may enroll for the profile named, without
+// any allowance.
 func (a *Account) May(profile string) bool { return slices.Contains(a.Profiles, profile) }
+
+// Until is when the account's allowance for the profile ends, the last where there are
+// several; zero where there is none at that time.
+func (a *Account) Until(profile string, now time.Time) (until time.Time) {
+	for _, t := range a.Temporary {
+		if t.Profile == profile && now.Before(t.Until) && t.Until.After(until) {
+			until = t.Until
+		}
+	}
+	return until
+}
+
+// mayAt reports whether the account may enroll for the profile named at that time.
+func (a *Account) mayAt(profile string, now time.Time) bool {
+	return a.May(profile) || !a.Until(profile, now).IsZero()
+}
 
 // Has reports whether the account has the role r.
 func (a *Account) Has(r Role) bool { return slices.Contains(a.Roles, r) }

@@ -89,6 +89,10 @@ func (s *submitted) checkCard(roots *piv.Roots) error {
 		return err
 	}
 	s.card = cardOf(statement, a)
+	if statement.Serial == 0 { // a card that doesn't tell
+		return nil
+	}
+	s.proved = &Card{Serial: statement.Serial, Firmware: s.card.Firmware, FormFactor: s.card.FormFactor, FIPS: statement.FIPS}
 	return nil
 }
 

@@ -49,11 +49,11 @@ func (id *Identity) renews() *ca.Serial {
 	return nil
 }
 
-func (id *Identity) defaultProfile() string {
+func (id *Identity) defaultProfile(now time.Time) string {
 	switch {
 	case id.code != nil && id.code.Profile != "":
 		return id.code.Profile
-	case id.Certificate != nil && id.Account.May(id.Certificate.Profile):
+	case id.Certificate != nil && id.Account.mayAt(id.Certificate.Profile, now):
 		return id.Certificate.Profile
 	case len(id.Account.Profiles) > 0:
 		return id.Account.Profiles[0]

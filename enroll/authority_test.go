@@ -60,16 +60,20 @@ const password = "correct horse"
 // cheap is the cost of a password in tests that are not about it.
 var cheap = enroll.PasswordParams{Memory: 8, Time: 1}
 
-// cards is a root of software cards with one card, made once: RSA takes its time.
+// cards is a root of software cards with two cards, made once: RSA takes its time.
 var cards = sync.OnceValue(func() (c struct {
 	root   *softcard.Root
 	device *softcard.Device
+	other  *softcard.Device // bob's
 }) {
 	var err error
 	if c.root, err = softcard.NewRoot(); err != nil {
 		panic(err)
 	}
 	if c.device, err = c.root.NewDevice(4711, softcard.Version{5, 4, 3}); err != nil {
+		panic(err)
+	}
+	if c.other, err = c.root.NewDevice(4712, softcard.Version{5, 4, 3}); err != nil {
 		panic(err)
 	}
 	return c

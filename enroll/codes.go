@@ -61,7 +61,7 @@ func (c *Codes) New(ctx context.Context, account, profile string, ttl time.Durat
 	if err != nil {
 		return "", Code{}, fmt.Errorf("account %q: %w", account, err)
 	}
-	if err := mayEnroll(&a, profile); err != nil {
+	if err := mayEnroll(&a, profile, c.now()); err != nil {
 		return "", Code{}, err
 	}
 	return c.add(ctx, Code{Account: account, Profile: profile, By: by}, ttl)
@@ -73,11 +73,11 @@ func (c *Codes) renew(ctx context.Context, cert *ca.Certificate) (string, Code, 
 	return c.add(ctx, Code{Account: cert.Account, Profile: cert.Profile, By: cert.Account, Renews: &serial}, renewalTTL)
 }
 
-func mayEnroll(a *Account, profile string) error {
+func mayEnroll(a *Account, profile string, now time.Time) error {
 	if a.Disabled {
 		return refuse("account.disabled", "the account "+a.Name+" is disabled")
 	}
-	if profile != "" && !a.May(profile) {
+	if profile != "" && !a.mayAt(profile, now) {
 		return refusef("profile.denied", "the account %s may not have the profile %q", a.Name, profile)
 	}
 	return nil

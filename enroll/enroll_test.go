@@ -86,7 +86,7 @@ func TestRefusals(t *testing.T) {
 	spent := fresh()
 	must(alice.Submit(ctx, "user", wish{key: catest.Key(t), nonce: spent}.csr(t)))
 	bobs := catest.Key(t)
-	a.enrolled(bob, "user", wish{key: bobs})
+	a.enrolled(bob, "user", wish{key: bobs, device: cards().other})
 	otherRoot := must(softcard.NewRoot())
 	otherDevice := must(otherRoot.NewDevice(1, softcard.Version{5, 4, 3}))
 	rsa1024 := must(rsa.GenerateKey(rand.Reader, 1024))

@@ -139,12 +139,12 @@ func ProfileNames(profiles map[string]*Profile) []string {
 // mean the one that the code is for, or the account's first.
 func (e *Enroller) profileFor(id *Identity, name string) (*Profile, error) {
 	if name == "" || name == "default" {
-		name = id.defaultProfile()
+		name = id.defaultProfile(e.now())
 	}
 	if name == "" {
 		return nil, refuse("profile.denied", "the account "+id.Account.Name+" has no profile")
 	}
-	if err := mayEnroll(&id.Account, name); err != nil {
+	if err := mayEnroll(&id.Account, name, e.now()); err != nil {
 		return nil, err
 	}
 	if id.code != nil && id.code.Profile != "" && id.code.Profile != name {
@@ -174,10 +174,14 @@ func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
 		sans = []string{}
 	}
 	nonce := e.noncer.make(id.Account.Name)
+	lifetime, now := p.Lifetime(), e.now()
+	if !id.Account.May(p.Name()) {
+		lifetime = min(lifetime, id.Account.Until(p.Name(), now).Sub(now))
+	}
 	return &Offer{
 		Profile: p.Name(), Account: id.Account.Name, Subject: subject, SANs: sans,
 		Nonce: nonce, NonceExpires: nonce.expires(), Plan: p.Plan,
-		LifetimeSeconds: int64(p.Lifetime() / time.Second), Issuer: e.issuer.ID(),
+		LifetimeSeconds: int64(lifetime / time.Second), Issuer: e.issuer.ID(),
 	}, nil
 }
 

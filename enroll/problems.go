@@ -119,7 +119,7 @@ func statusOfRule(rule string) int {
 	switch family, _, _ := strings.Cut(rule, "."); family {
 	case "certificate":
 		return http.StatusUnauthorized
-	case "account", "credential", "profile":
+	case "account", "card", "credential", "profile":
 		return http.StatusForbidden
 	}
 	return http.StatusUnprocessableEntity

@@ -57,6 +57,10 @@ var rules = []Rule{
 	{"key.taken", "Generate a new key: this one belongs to another account."},
 	{"key.blocked", "Generate a new key: this one was reported compromised."},
 
+	{"card.lost", "Tell the administrator that the card was found, or use another one."},
+	{"card.retired", "Use another card: this one is out of service."},
+	{"card.assigned", "Use a card of your own, or ask an administrator to assign this one to you."},
+
 	{"attestation.missing", "Have the card generate the key, and put its attestation into the CSR."},
 	{piv.RuleForm, "Send the attestation as the card gives it: the slot's certificate and that of f9."},
 	{piv.RuleSignature, "Send the slot's certificate and that of f9 of one and the same card."},

@@ -19,6 +19,12 @@ var (
 	ErrKeyTaken   = errors.New("this key belongs to another account")
 	ErrKeyBlocked = errors.New("this key was reported compromised")
 	ErrRevoked    = errors.New("the certificate to be renewed was revoked")
+
+	ErrCardLost     = errors.New("this card is lost")
+	ErrCardRetired  = errors.New("this card is retired")
+	ErrCardAssigned = errors.New("this card belongs to another account")
+	ErrNotAllowed   = errors.New("the account may not have this profile any longer")
+	ErrTooMany      = errors.New("more certificates than one step changes")
 )
 
 // A Store keeps accounts, codes and issued certificates. Every method is one
@@ -43,7 +49,8 @@ type Store interface {
 	// such account.
 	ChangeAccount(ctx context.Context, name string, change func(*Account) error, e audit.Event) (Account, error)
 	// RemoveAccount deletes the account and its unused codes, or returns
-	// ErrNotFound. Its certificates, its keys and the codes it used stay.
+	// ErrNotFound. Its certificates, its keys and the codes it used stay; its cards
+	// are nobody's from then on, and those assigned go into the inventory.
 	RemoveAccount(ctx context.Context, name string, e audit.Event) error
 
 	// AddCode stores a code: ErrNotFound where its account isn't there,
@@ -73,6 +80,10 @@ type Store interface {
 	// account's; with ErrCodeSpent, ErrNonceSpent, ErrKeyTaken and ErrKeyBlocked;
 	// with ErrRevoked where the certificate that is renewed is not there, revoked
 	// or on hold; and with ErrExists where the issuer's serial is there already.
+	// With ErrCardLost or ErrCardRetired where the card is, or that of the
+	// certificate that is renewed; with ErrCardAssigned where it is another
+	// account's; with ErrNotAllowed where a temporary certificate would outlive
+	// the account's allowance for it. A card that is new, or nobody's, is the account's from then on.
 	// Whether the code or the nonce has expired and the account may enroll, the
 	// caller has checked.
 	RecordEnrollment(ctx context.Context, e Enrollment) (cert ca.Certificate, recorded bool, err error)
@@ -86,6 +97,24 @@ type Store interface {
 	// Forget deletes the nonces and the unused codes that had expired by then. It
 	// may do so in several steps.
 	Forget(ctx context.Context, then time.Time) error
+
+	// Card returns the card with that serial number, or ErrNotFound.
+	Card(ctx context.Context, serial uint32) (Card, error)
+	// Cards calls yield with each card, by serial number, until yield returns false.
+	// It reads one consistent state. yield must not call the store.
+	Cards(ctx context.Context, yield func(Card) bool) error
+	// AddCards stores those of the cards that are not known yet, each with its event,
+	// and returns how many. It may do so in several steps.
+	AddCards(ctx context.Context, cards []Card, event func(Card) audit.Event) (added int, err error)
+	// Holding returns what hangs on a card or an account: ErrNotFound where there
+	// is no account of the name given, ErrTooMany where there are more than
+	// [MaxHolding] certificates.
+	Holding(ctx context.Context, of Holder) (Holding, error)
+	// ChangeHolding has decide look at what hangs on a card or an account, and does what it
+	// decides: all of it or nothing, and nobody changes any of it in between. It fails
+	// as Holding does, and with what decide fails with. decide may run more than
+	// once, and its last run counts; it must not call the store.
+	ChangeHolding(ctx context.Context, of Holder, decide func(Holding) (Decision, error)) error
 }
 
 // An Enrollment is all that one enrollment puts on disk in one step.
@@ -102,5 +131,10 @@ type Enrollment struct {
 	// comes with the same time. Both are zero where the CSR has none and needs none.
 	Nonce        [32]byte
 	NonceExpires time.Time
-	Event        audit.Event
+	// Card is what the attestation has proved of the card: Serial and the hardware.
+	// nil without an attestation.
+	Card *Card
+	// Temporary tells that the account may have the profile by an allowance alone.
+	Temporary bool
+	Event     audit.Event
 }

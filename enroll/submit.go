@@ -23,6 +23,7 @@ type submitted struct {
 	profile *Profile
 	nonce   Nonce    // nil where the CSR has none and needs none
 	card    *ca.Card // nil without an attestation
+	proved  *Card    // what card is, as hardware
 	at      time.Time
 }
 
@@ -78,7 +79,55 @@ func (e *Enroller) check(ctx context.Context, s *submitted, profile string, der 
 	if err := e.checkOwner(ctx, s); err != nil {
 		return err
 	}
-	return s.checkCard(e.policy.Load().roots)
+	if err := s.checkCard(e.policy.Load().roots); err != nil {
+		return err
+	}
+	return e.checkUsable(ctx, s)
+}
+
+// checkUsable refuses the card that is lost, retired or another account's, and to renew
+// what is on such a one. The store looks again when it records.
+func (e *Enroller) checkUsable(ctx context.Context, s *submitted) error {
+	var serial uint32
+	if s.proved != nil {
+		serial = s.proved.Serial
+	}
+	if c := s.id.Certificate; c != nil && c.Card != nil && c.Card.Serial != serial {
+		if err := e.usable(ctx, c.Card.Serial, ""); err != nil {
+			return err
+		}
+	}
+	if serial == 0 {
+		return nil
+	}
+	return e.usable(ctx, serial, s.id.Account.Name)
+}
+
+// usable refuses a card for account; for "" it may be anybody's.
+func (e *Enroller) usable(ctx context.Context, serial uint32, account string) error {
+	c, err := e.store.Card(ctx, serial)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking card %d up: %w", serial, err)
+	case c.State == CardLost:
+		return refusedByStore(ErrCardLost)
+	case c.State == CardRetired:
+		return refusedByStore(ErrCardRetired)
+	case account != "" && c.Account != "" && c.Account != account:
+		return refusedByStore(ErrCardAssigned)
+	}
+	return nil
+}
+
+// allowedUntil is when the certificate must end because id has the profile for a
+// while only; zero where it has it anyway.
+func (s *submitted) allowedUntil() time.Time {
+	if a := &s.id.Account; !a.May(s.profile.Name()) {
+		return a.Until(s.profile.Name(), s.at)
+	}
+	return time.Time{}
 }
 
 // checkNonce wants a nonce of this server's where an attestation needs one: it
@@ -146,7 +195,7 @@ func (e *Enroller) issue(ctx context.Context, s *submitted) (cert ca.Certificate
 
 func (e *Enroller) signAndRecord(ctx context.Context, s *submitted, serial ca.Serial, event audit.Event) (ca.Certificate, bool, error) {
 	// Subject and names are the account's; of the CSR only the key is used.
-	request := ca.Request{Person: s.id.Account.person(), CSR: s.csr, Serial: serial}
+	request := ca.Request{Person: s.id.Account.person(), CSR: s.csr, Serial: serial, Until: s.allowedUntil()}
 	cert, err := e.issuer.Issue(ctx, s.profile.Profile, request, e.urls, s.at)
 	if err != nil {
 		return ca.Certificate{}, false, err
@@ -160,7 +209,7 @@ func (e *Enroller) signAndRecord(ctx context.Context, s *submitted, serial ca.Se
 }
 
 func (s *submitted) enrollment(cert ca.Certificate, event audit.Event) Enrollment {
-	out := Enrollment{Certificate: cert, CSR: s.digest, Event: event}
+	out := Enrollment{Certificate: cert, CSR: s.digest, Event: event, Card: s.proved, Temporary: !s.id.Account.May(s.profile.Name())}
 	if s.nonce != nil {
 		out.Nonce, out.NonceExpires = sha256.Sum256(s.nonce), s.nonce.expires()
 	}
@@ -184,6 +233,14 @@ func refusedByStore(err error) error {
 		return refuse("key.blocked", "a certificate for this key was revoked because the key was compromised")
 	case errors.Is(err, ErrRevoked):
 		return refuse("certificate.revoked", "the certificate to be renewed was revoked")
+	case errors.Is(err, ErrCardLost):
+		return refuse("card.lost", "the card was reported lost")
+	case errors.Is(err, ErrCardRetired):
+		return refuse("card.retired", "the card is retired")
+	case errors.Is(err, ErrCardAssigned):
+		return refuse("card.assigned", "the card belongs to another account")
+	case errors.Is(err, ErrNotAllowed):
+		return refuse("profile.denied", "the account's allowance for the profile has ended")
 	case errors.Is(err, ErrNotFound):
 		return ErrCredentials
 	}

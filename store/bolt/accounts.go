@@ -92,7 +92,7 @@ func (s *Store) RemoveAccount(ctx context.Context, name string, e audit.Event) e
 		if !t.has(bucketAccounts, []byte(name)) {
 			return enroll.ErrNotFound
 		}
-		return errors.Join(t.delete(bucketAccounts, []byte(name)), t.deleteOpenCodes(name), t.log(event))
+		return errors.Join(t.delete(bucketAccounts, []byte(name)), t.deleteOpenCodes(name), t.freeCards(name, e.Time), t.log(event))
 	})
 }
 

@@ -104,3 +104,35 @@ func issuedAt(record []byte) (time.Time, error) {
 	}
 	return at, nil
 }
+
+// A certHead is what of a certificate's record tells whose it is; it is read in place.
+type certHead struct {
+	issuedAt, notAfter time.Time
+	account, profile   []byte
+	firmware, shape    []byte // of the card
+	card               uint32 // 0 without one
+}
+
+// headOf reads no more of a record than that.
+func headOf(record []byte) (h certHead, err error) {
+	r := newReading(record, partitionedRecord)
+	h.issuedAt = r.time()
+	r.time() // NotBefore
+	h.notAfter = r.time()
+	h.account, h.profile = r.octets(), r.octets()
+	r.octets() // Subject
+	r.ok(r.rest.Skip(len(ca.Certificate{}.KeyID)))
+	r.bytes() // DER
+	if r.uint8() != 0 {
+		h.card = r.uint32()
+		h.firmware = r.octets()
+		r.octets() // Slot
+		r.octets() // PINPolicy
+		r.octets() // TouchPolicy
+		h.shape = r.octets()
+	}
+	if r.bad {
+		return h, fmt.Errorf("%w: certificate", ErrCorrupt)
+	}
+	return h, nil
+}

@@ -119,6 +119,15 @@ func (t *tx) enroll(e enroll.Enrollment, n *newCert, event []byte) error {
 	if err != nil {
 		return err
 	}
+	card, err := t.noted(e)
+	if err != nil {
+		return err
+	}
+	if card != nil {
+		if err := t.putCard(*card); err != nil {
+			return err
+		}
+	}
 	if e.Code != nil {
 		if err := t.spend(code, e.CSR); err != nil {
 			return err
@@ -143,6 +152,9 @@ func (t *tx) mayEnroll(e enroll.Enrollment, n *newCert) (code enroll.Code, err e
 	account := e.Certificate.Account
 	if !t.has(bucketAccounts, []byte(account)) {
 		return code, enroll.ErrNotFound
+	}
+	if err := t.allowed(e); err != nil {
+		return code, err
 	}
 	if e.Code != nil {
 		if code, err = t.spendable(*e.Code, account); err != nil {
@@ -199,8 +211,32 @@ func (t *tx) stands(issuer string, serial *ca.Serial) error {
 	if serial == nil {
 		return nil
 	}
-	if !t.has(bucketCerts, certKey(issuer, *serial)) || t.has(bucketRevoked, revokedKey(issuer, *serial)) {
+	record := t.get(bucketCerts, certKey(issuer, *serial))
+	if record == nil || t.has(bucketRevoked, revokedKey(issuer, *serial)) {
 		return enroll.ErrRevoked
+	}
+	head, err := headOf(record)
+	if err != nil || head.card == 0 {
+		return err
+	}
+	if _, err := t.usable(head.card); !errors.Is(err, enroll.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// allowed fails where a temporary certificate would outlive what the account is allowed.
+func (t *tx) allowed(e enroll.Enrollment) error {
+	if !e.Temporary {
+		return nil
+	}
+	a, err := t.account(e.Certificate.Account)
+	if err != nil {
+		return err
+	}
+	c := &e.Certificate
+	if !a.May(c.Profile) && c.NotAfter.After(a.Until(c.Profile, c.IssuedAt)) {
+		return enroll.ErrNotAllowed
 	}
 	return nil
 }

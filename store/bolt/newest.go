@@ -46,7 +46,7 @@ func (s *Store) Newest(ctx context.Context, issuer string, before ca.Serial, yie
 
 // endOf reads no more of a certificate's record than its end.
 func endOf(record []byte) (time.Time, error) {
-	r := newReading(record)
+	r := newReading(record, partitionedRecord)
 	r.time() // IssuedAt
 	r.time() // NotBefore
 	end := r.time()

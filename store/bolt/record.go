@@ -107,10 +107,13 @@ func (r *reading) uint8() (v uint8)   { r.ok(r.rest.ReadUint8(&v)); return v }
 func (r *reading) uint16() (v uint16) { r.ok(r.rest.ReadUint16(&v)); return v }
 func (r *reading) uint32() (v uint32) { r.ok(r.rest.ReadUint32(&v)); return v }
 
-func (r *reading) text() string {
+func (r *reading) text() string { return string(r.octets()) }
+
+// octets are those of a text: a part of what is read, not a copy.
+func (r *reading) octets() []byte {
 	var v cryptobyte.String
 	r.ok(r.rest.ReadUint16LengthPrefixed(&v))
-	return string(v)
+	return v
 }
 
 // bytes is a part of what is read, not a copy.

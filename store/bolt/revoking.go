@@ -46,7 +46,7 @@ func (r *revoking) revoke(serial ca.Serial, what ca.Revocation, event func(ca.Ce
 	case err != nil:
 		return false, err
 	case c.Revocation == nil: // it stands: revoke it
-	case c.Revocation.Reason != ca.CertificateHold:
+	case !onHold(c.Revocation):
 		return false, revocation.ErrAlreadyRevoked
 	case what.Reason == ca.CertificateHold:
 		return false, nil // held already
@@ -74,7 +74,7 @@ func (r *revoking) revoke(serial ca.Serial, what ca.Revocation, event func(ca.Ce
 		return false, err
 	}
 	r.change(c.Partition, change{serial, der})
-	return true, r.t.log(logEntry)
+	return true, r.log(logEntry)
 }
 
 // release does to one certificate what Release says.
@@ -83,7 +83,7 @@ func (r *revoking) release(serial ca.Serial, event func(ca.Certificate) ([]byte,
 	if err != nil {
 		return err
 	}
-	if c.Revocation == nil || c.Revocation.Reason != ca.CertificateHold {
+	if !onHold(c.Revocation) {
 		return revocation.ErrNotOnHold
 	}
 	logEntry, err := event(c)
@@ -97,8 +97,10 @@ func (r *revoking) release(serial ca.Serial, event func(ca.Certificate) ([]byte,
 		return err
 	}
 	r.change(c.Partition, change{serial: serial})
-	return r.t.log(logEntry)
+	return r.log(logEntry)
 }
+
+func onHold(r *ca.Revocation) bool { return r != nil && r.Reason == ca.CertificateHold }
 
 func (r *revoking) change(partition int, c change) {
 	r.entries[partition] = append(r.entries[partition], c)
@@ -136,6 +138,16 @@ func (r *revoking) finish() error {
 func eventOf(e audit.Event) (func(ca.Certificate) ([]byte, error), error) {
 	record, err := newEvent(e)
 	return func(ca.Certificate) ([]byte, error) { return record, err }, err
+}
+
+// noEvent leaves the log entry to whoever changes more than one certificate at once.
+func noEvent(ca.Certificate) ([]byte, error) { return nil, nil }
+
+func (r *revoking) log(event []byte) error {
+	if event == nil {
+		return nil
+	}
+	return r.t.log(event)
 }
 
 // Entries leave the CRL some time after their certificate has expired. Each CRL

@@ -37,12 +37,15 @@ var (
 	bucketCRLs       = []byte("crls")            // issuer -> number, thisUpdate
 	bucketEvents     = []byte("events")          // number -> event
 	bucketSecrets    = []byte("secrets")         // name -> 32 bytes
+	bucketCards      = []byte("cards")           // serial -> card
+	bucketOwners     = []byte("cards.owners")    // account NUL serial -> present
 )
 
 var buckets = [][]byte{
 	bucketMeta, bucketAccounts, bucketCodes, bucketCodeExpiry, bucketNonces, bucketCerts,
 	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
 	bucketBlocks, bucketScopes, bucketChanges, bucketLate, bucketPartitions,
+	bucketCards, bucketOwners,
 }
 
 // present is the value of a key that is all there is. It isn't empty, since a
@@ -54,6 +57,9 @@ var (
 	keySchema      = []byte("schema")       // uint32
 	keySerialBlock = []byte("serial.block") // uint32, the next one
 	keyPing        = []byte("ping")
+	// keyCardsFound is there while a store of an earlier version is searched for cards:
+	// the key of the last certificate that was looked at. See find_cards.go.
+	keyCardsFound = []byte("cards.found")
 )
 
 // schema is the version of all the above. One that adds to it without hurting
