@@ -42,6 +42,11 @@ type Card struct {
 	PINPolicy   string `json:"pin_policy"`   // "once"
 	TouchPolicy string `json:"touch_policy"` // "never"
 	FormFactor  string `json:"form_factor,omitempty"`
+	FIPS        bool   `json:"fips,omitempty"`
+	CSPN        bool   `json:"cspn,omitempty"`
+	// Root is the subject of the root that vouches for the card; "" where that was
+	// not recorded.
+	Root string `json:"root,omitempty"`
 	// Attestation is the evidence: the slot's certificate, then the card's, DER.
 	Attestation [][]byte `json:"attestation,omitempty"`
 }

@@ -4,49 +4,10 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"signet/ca"
 	"signet/piv"
 )
-
-// admit refuses a key that is not what the plan wants. The policies are least
-// ones: a key that asks for more than the plan is let in.
-func (p *Plan) admit(s *piv.Statement) error {
-	switch {
-	case s.Slot != p.Slot:
-		return refusef("attestation.slot", "the key is in slot %s, the profile wants %s", s.Slot, p.Slot)
-	case s.PINPolicy < p.PINPolicy || s.PINPolicy > piv.PINAlways:
-		return refusef("attestation.pin-policy", "the key's PIN policy is %s, the profile wants %s", s.PINPolicy, p.PINPolicy)
-	case touchRank(s.TouchPolicy) < touchRank(p.TouchPolicy):
-		return refusef("attestation.touch-policy", "the key's touch policy is %s, the profile wants %s", s.TouchPolicy, p.TouchPolicy)
-	case s.Firmware.Less(p.MinFirmware):
-		return refusef("attestation.firmware", "the card's firmware is %s, the profile wants %s or newer", s.Firmware, p.MinFirmware)
-	case strings.HasPrefix(ca.KeyAlgorithm(s.Public), "RSA-") && makesWeakRSA(s.Firmware):
-		// CVE-2017-15361, also called ROCA.
-		return refusef("attestation.roca", "cards with firmware %s make RSA keys that can be factored", s.Firmware)
-	case p.FIPS && !s.FIPS:
-		return refuse("attestation.fips", "the card is not of the FIPS series")
-	case len(p.FormFactors) > 0 && !slices.Contains(p.FormFactors, s.FormFactor):
-		return refuse("attestation.form-factor", "the profile does not let in cards of this shape")
-	case len(p.CardSerials) > 0 && !slices.Contains(p.CardSerials, s.Serial):
-		return refusef("attestation.card", "the profile does not let in the card %d", s.Serial)
-	}
-	return nil
-}
-
-// touchRank orders touch policies by how much they ask: the card's own numbers
-// have cached above always.
-func touchRank(t piv.TouchPolicy) int {
-	return slices.Index([]piv.TouchPolicy{piv.TouchNever, piv.TouchCached, piv.TouchAlways}, t)
-}
-
-// makesWeakRSA reports whether firmware v has Infineon's flaw: 4.2.0 to 4.3.4
-// (https://www.yubico.com/support/security-advisories/ysa-2017-01/).
-func makesWeakRSA(v piv.Version) bool {
-	return !v.Less(piv.Version{4, 2, 0}) && v.Less(piv.Version{4, 3, 5})
-}
 
 // evidence finds the attestation that goes with the submission: in its CSR, or,
 // where the holder of a certificate in force renews it with the same key, the
@@ -108,6 +69,6 @@ func cardOf(s *piv.Statement, a *piv.Attestation) *ca.Card {
 	return &ca.Card{
 		Serial: s.Serial, Firmware: s.Firmware.String(), Slot: s.Slot.String(),
 		PINPolicy: s.PINPolicy.String(), TouchPolicy: s.TouchPolicy.String(),
-		FormFactor: FormFactorName(s.FormFactor), Attestation: [][]byte{a.Slot, a.Card},
+		FormFactor: FormFactorName(s.FormFactor), FIPS: s.FIPS, CSPN: s.CSPN, Root: s.Root, Attestation: [][]byte{a.Slot, a.Card},
 	}
 }

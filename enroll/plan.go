@@ -38,6 +38,7 @@ type PlanConfig struct {
 	FormFactors []string `toml:"form_factors" json:"form_factors,omitempty"`
 	// CardSerials are the serial numbers of the cards let in; all where there is none.
 	CardSerials []uint32 `toml:"card_serials" json:"card_serials,omitempty"`
+	DeviceConfig
 }
 
 // An AttestationRule is whether a card must prove that it made the key.
@@ -60,8 +61,9 @@ type Plan struct {
 	Attestation AttestationRule
 	MinFirmware piv.Version
 	FIPS        bool
-	FormFactors []byte // as in piv.Statement; nil for all
-	CardSerials []uint32
+	FormFactors []byte   // as in piv.Statement; nil for all
+	CardSerials []uint32 // those that the configuration itself lists
+	Devices     Devices
 	// Algorithms are those that the profile lets be certified, the preferred
 	// first. [NewProfile] fills them in.
 	Algorithms []piv.Algorithm
@@ -111,8 +113,11 @@ func NewPlan(c PlanConfig) (Plan, error) {
 	fail("min_firmware", err)
 	p.FormFactors, err = parseFormFactors(c.FormFactors)
 	fail("form_factors", err)
+	if p.Devices, err = newDevices(c.DeviceConfig, c.CardSerials); err != nil {
+		errs = append(errs, err)
+	}
 	if len(errs) == 0 {
-		errs = append(errs, p.consistent())
+		errs = append(errs, p.consistent(c.DeviceConfig.restricts()))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Plan{}, err
@@ -121,11 +126,11 @@ func NewPlan(c PlanConfig) (Plan, error) {
 }
 
 // consistent checks what no field can be wrong about alone.
-func (p *Plan) consistent() error {
-	restricts := p.FIPS || len(p.FormFactors) > 0 || len(p.CardSerials) > 0
+func (p *Plan) consistent(restricts bool) error {
+	restricts = restricts || p.FIPS || len(p.FormFactors) > 0 || len(p.CardSerials) > 0
 	switch {
 	case p.Attestation != AttestationRequired && restricts:
-		return errors.New("fips, form_factors and card_serials can only be known by attestation = \"required\"")
+		return errors.New("fips, cspn, form_factors, blocked_firmware, and card and denied serials can only be known by attestation = \"required\"")
 	case p.Attestation == AttestationRequired && p.MinFirmware.Less(firstAttesting):
 		return fmt.Errorf("min_firmware %s: the first firmware that attests is %s", p.MinFirmware, firstAttesting)
 	case slices.Contains(p.CardSerials, 0):
@@ -166,12 +171,17 @@ type planJSON struct {
 	Algorithms []piv.Algorithm `json:"algorithms"`
 }
 
-// Config is the plan as a configuration would state it, no field left to a default.
+// Config is the plan as a configuration would state it, no field left to a default. What
+// files list, and which cards are denied, is not in it.
 func (p Plan) Config() PlanConfig {
 	c := PlanConfig{
 		Slot: p.Slot.String(), PINPolicy: p.PINPolicy.String(), TouchPolicy: p.TouchPolicy.String(),
 		Attestation: string(p.Attestation), MinFirmware: p.MinFirmware.String(),
 		FIPS: p.FIPS, CardSerials: p.CardSerials,
+	}
+	c.CSPN = p.Devices.CSPN
+	for _, b := range p.Devices.Blocked {
+		c.BlockedFirmware = append(c.BlockedFirmware, b.String())
 	}
 	for _, b := range p.FormFactors {
 		c.FormFactors = append(c.FormFactors, FormFactorName(b))

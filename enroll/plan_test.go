@@ -33,6 +33,14 @@ func TestPlanRefused(t *testing.T) {
 		"4.3.0":        {MinFirmware: "4.2.8"},
 		"fips":         {FIPS: true, Attestation: "optional"},
 		"card_serials": {CardSerials: []uint32{0}},
+
+		"blocked_firmware":    {DeviceConfig: DeviceConfig{BlockedFirmware: []string{"5.x"}}},
+		"newer to older":      {DeviceConfig: DeviceConfig{BlockedFirmware: []string{"5.4.3-5.4.2"}}},
+		"ysa-2024-03":         {DeviceConfig: DeviceConfig{BlockedFirmware: []string{"ysa-2024-3"}}},
+		"card_serials_file":   {DeviceConfig: DeviceConfig{CardSerialsFile: "missing.csv"}},
+		"denied_serials_file": {DeviceConfig: DeviceConfig{DeniedSerialsFile: "missing.txt"}},
+		"denied_serials: 0":   {DeviceConfig: DeviceConfig{DeniedSerials: []uint32{0}}},
+		"cspn":                {DeviceConfig: DeviceConfig{CSPN: true}, Attestation: "none"},
 	} {
 		if _, err := NewPlan(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want an error with %q", c, err, want)
@@ -97,6 +105,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add([]byte(`{"slot":"82","attestation":"none","min_firmware":"1.0.0"}`))
 	f.Add([]byte(`{"form_factors":["usb-a-nano","lightning"],"card_serials":[1,2],"fips":true}`))
 	f.Add([]byte(`{"slot":"9g"}`))
+	f.Add([]byte(`{"cspn":true,"blocked_firmware":["roca","5.4.2","4.2.0-4.3.4"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var p, again Plan
 		if json.Unmarshal(data, &p) != nil {

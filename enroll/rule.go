@@ -74,9 +74,12 @@ var rules = []Rule{
 	{"attestation.touch-policy", "Generate the key with the touch policy that the profile names."},
 	{"attestation.firmware", "Use a card with newer firmware."},
 	{"attestation.roca", "Use another algorithm than RSA, or a card with newer firmware."},
+	{"attestation.blocked-firmware", "Use a card with newer firmware; where an advisory is named, another algorithm may do."},
 	{"attestation.fips", "Use a card of the FIPS series."},
+	{"attestation.cspn", "Use a card of the CSPN series."},
 	{"attestation.form-factor", "Use a card of a shape that the profile lets in."},
 	{"attestation.card", "Use a card that the profile lists."},
+	{"attestation.card-denied", "Use another card, and ask an administrator about this one."},
 }
 
 // Rules lists the rules of this package and those of piv.

@@ -249,9 +249,20 @@ func (c certificate) print(w io.Writer) {
 	}
 	row("CRL", crlInWords(c.CRL))
 	if card := c.Card; card != nil {
-		row("Card", fmt.Sprintf("%d, firmware %s, slot %s", card.Serial, card.Firmware, card.Slot))
+		row("Card", fmt.Sprintf("%d, firmware %s%s, slot %s", card.Serial, card.Firmware, seriesInWords(card), card.Slot))
 		row("Policies", "PIN "+card.PINPolicy+", touch "+card.TouchPolicy)
 	}
+}
+
+// seriesInWords is ", FIPS" and the like.
+func seriesInWords(c *ca.Card) (words string) {
+	if c.FIPS {
+		words += ", FIPS"
+	}
+	if c.CSPN {
+		words += ", CSPN"
+	}
+	return words
 }
 
 // crlInWords says where the CRL is that shows a change.

@@ -139,7 +139,7 @@ func (c *Config) checkProfiles() (errs []error) {
 			errs = append(errs, fmt.Errorf("profiles.%s: %w", name, err))
 			continue
 		}
-		if c.profiles[name], err = enroll.NewProfile(p, c.Profiles[name].Key); err != nil {
+		if c.profiles[name], err = enroll.NewProfile(p, c.keyPlan(name)); err != nil {
 			errs = append(errs, fmt.Errorf("profiles.%s: %w", name, err))
 		}
 	}
@@ -147,6 +147,13 @@ func (c *Config) checkProfiles() (errs []error) {
 		errs = append(errs, errors.New("profiles: there must be at least one"))
 	}
 	return errs
+}
+
+// keyPlan is a profile's, the paths of its files made right.
+func (c *Config) keyPlan(profile string) enroll.PlanConfig {
+	plan := c.Profiles[profile].Key
+	plan.CardSerialsFile, plan.DeniedSerialsFile = c.path(plan.CardSerialsFile), c.path(plan.DeniedSerialsFile)
+	return plan
 }
 
 // readCertificates reads a PEM file of certificates.

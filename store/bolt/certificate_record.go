@@ -33,6 +33,7 @@ func certRecord(c *ca.Certificate) ([]byte, error) {
 func certSize(c *ca.Certificate) int {
 	n := 256 + len(c.Subject) + len(c.DER)
 	if c.Card != nil {
+		n += len(c.Card.Root)
 		for _, der := range c.Card.Attestation {
 			n += 3 + len(der)
 		}
@@ -45,7 +46,10 @@ func (r *recorder) card(c *ca.Card) {
 		r.uint8(0)
 		return
 	}
-	r.uint8(1)
+	series := seriesOf(c)
+	if r.uint8(plainCard); series != 0 || c.Root != "" {
+		r.record[len(r.record)-1] = seriesCard
+	}
 	r.uint32(c.Serial)
 	r.text(c.Firmware)
 	r.text(c.Slot)
@@ -57,6 +61,33 @@ func (r *recorder) card(c *ca.Card) {
 	for _, der := range c.Attestation {
 		r.bytes(der)
 	}
+	if series != 0 || c.Root != "" {
+		r.uint8(series)
+		r.text(c.Root)
+	}
+}
+
+// The forms of a card within a certificate's record, after 0 for none: as it was written
+// first, and with the series and the root at its end.
+const (
+	plainCard  = 1
+	seriesCard = 2
+)
+
+// The bits of a card's series.
+const (
+	fipsSeries = 1
+	cspnSeries = 2
+)
+
+func seriesOf(c *ca.Card) (series uint8) {
+	if c.FIPS {
+		series |= fipsSeries
+	}
+	if c.CSPN {
+		series |= cspnSeries
+	}
+	return series
 }
 
 // readCert is the reverse of certRecord.
@@ -82,7 +113,8 @@ func readCert(key, record []byte) (c ca.Certificate, err error) {
 }
 
 func (r *reading) card() *ca.Card {
-	if r.uint8() == 0 {
+	form := r.uint8()
+	if form == 0 || !r.ok(form <= seriesCard) {
 		return nil
 	}
 	c := &ca.Card{
@@ -91,6 +123,11 @@ func (r *reading) card() *ca.Card {
 	}
 	for range r.uint8() {
 		c.Attestation = append(c.Attestation, r.bytes())
+	}
+	if form == seriesCard {
+		series := r.uint8()
+		c.FIPS, c.CSPN = series&fipsSeries != 0, series&cspnSeries != 0
+		c.Root = r.text()
 	}
 	return c
 }

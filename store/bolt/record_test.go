@@ -39,6 +39,33 @@ func TestDamagedRecords(t *testing.T) {
 	}
 }
 
+// Cards recorded before series and root were are read as they were written, and one that has neither is
+// still written so.
+func TestCardsOfBefore(t *testing.T) {
+	plain := ca.Certificate{Issuer: "x", DER: []byte{1}, Card: &ca.Card{Serial: 1, Slot: "9a", Attestation: [][]byte{{1}, {2}}}}
+	record, err := certRecord(&plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the version before wrote, byte for byte, from the card on.
+	before := "\x01\x00\x00\x00\x01" + "\x00\x00" + "\x00\x029a" + "\x00\x00\x00\x00\x00\x00" + "\x02" + "\x00\x00\x01\x01" + "\x00\x00\x01\x02"
+	if !strings.HasSuffix(string(record), before) {
+		t.Errorf("%x", record)
+	}
+	for _, card := range []ca.Card{*plain.Card, {FIPS: true}, {CSPN: true}, {FIPS: true, CSPN: true, Root: "CN=Root"}, {Root: "CN=Root"}} {
+		c := plain
+		c.Card = &card
+		record, err := certRecord(&c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := readCert(certKey(c.Issuer, c.Serial), record)
+		if err != nil || !reflect.DeepEqual(got.Card, &card) {
+			t.Errorf("%+v is read as %+v, %v", card, got.Card, err)
+		}
+	}
+}
+
 func TestRecordsTooLarge(t *testing.T) {
 	if _, err := certRecord(&ca.Certificate{Subject: strings.Repeat("x", 1<<16)}); err == nil {
 		t.Error("a subject of 64 KiB was written")

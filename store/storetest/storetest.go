@@ -158,7 +158,7 @@ func (f *fixture) certificate(account string) ca.Certificate {
 		Subject: "CN=Ünï " + account, KeyID: f.unique(), IssuedAt: f.now, NotBefore: f.now, NotAfter: f.now.AddDate(1, 0, 0),
 		Card: &ca.Card{
 			Serial: 4_000_000_001, Firmware: "5.7.1", Slot: "9a", PINPolicy: "once", TouchPolicy: "never",
-			FormFactor: "usb-c-keychain", Attestation: [][]byte{{0x30, 1, 2}, {0x30, 3}},
+			FormFactor: "usb-c-keychain", FIPS: true, Root: "CN=Ünï Root", Attestation: [][]byte{{0x30, 1, 2}, {0x30, 3}},
 		},
 	}
 }
