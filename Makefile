@@ -3,6 +3,7 @@
 # make run    leaves a CA running to play with; make stop ends it
 # make interop  runs the servers of docs/servers and two browsers, and writes docs/interop.md
 # make bench  measures issuance and OCSP beside bare handlers
+# make platforms  builds for macOS, Windows and Linux on arm64, and throws it away
 # make build  makes bin/signetd, bin/signet and bin/softcard
 # make fuzz   fuzzes each parser for a while (FUZZTIME=30s)
 
@@ -23,7 +24,7 @@ TEST_NEEDS := $(DEMO_NEEDS) git apache2 caddy haproxy stunnel4 postgresql gnutls
 # To be tried with others' servers and browsers.
 INTEROP_NEEDS := $(TEST_NEEDS) chromium firefox-esr xvfb xdotool imagemagick
 
-.PHONY: build demo run stop test interop bench fuzz clean
+.PHONY: build demo run stop test platforms interop bench fuzz clean
 
 build:
 	@command -v go >/dev/null || { echo "Signet is built with Go 1.26: install it from https://go.dev/dl/" >&2; exit 1; }
@@ -44,8 +45,16 @@ test:
 	@scripts/need $(TEST_NEEDS)
 	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 go build -trimpath -o bin/signet-static ./cmd/signet
+	@$(MAKE) --no-print-directory platforms
 	go vet ./...
 	go test -count=1 -timeout 12m ./...
+
+# Everything is built for the systems that can't be tried here.
+PLATFORMS := linux/arm64 darwin/arm64 darwin/amd64 windows/amd64 windows/arm64
+
+platforms:
+	@for p in $(PLATFORMS); do echo "building for $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/... || exit 1; done
 
 # Screenshots of the browsers go to run/browsers.
 interop:

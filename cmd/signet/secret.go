@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -110,7 +111,8 @@ func secretFile(c *cli.Context, name, what string) (string, error) {
 			return "", err
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 &&
+			runtime.GOOS != "windows" {
 			fmt.Fprintf(c.App.ErrWriter, "signet: warning: other users can read %s (chmod 600 it)\n", name)
 		}
 		in = f

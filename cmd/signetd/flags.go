@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/internal/dirs"
 	"signet/internal/exit"
 )
 
@@ -27,19 +28,12 @@ func passwordFileFlag() cli.Flag {
 	return &cli.StringFlag{Name: "password-file", Usage: "read the passphrase of the keys from `FILE`, or from stdin if it is -"}
 }
 
-// defaultDir is /var/lib/signet for root, else $XDG_DATA_HOME/signet.
+// defaultDir is /var/lib/signet for root, else the person's own: $XDG_DATA_HOME/signet.
 func defaultDir() string {
 	if os.Geteuid() == 0 {
 		return "/var/lib/signet"
 	}
-	if data := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
-		return filepath.Join(data, "signet")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "signet"
-	}
-	return filepath.Join(home, ".local", "share", "signet")
+	return dirs.Data()
 }
 
 // configPath is the configuration file that the flags name.

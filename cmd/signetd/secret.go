@@ -47,7 +47,7 @@ func (s secretSource) fromFile() ([]byte, error) {
 		return nil, fmt.Errorf("reading the %s: %w", s.What, err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && othersMay(info) {
 		fmt.Fprintf(os.Stderr, "signetd: warning: others than its owner may read %s (mode %04o)\n", s.File, info.Mode().Perm())
 	}
 	return s.from(f)

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"signet/ca"
+	"signet/internal/atomicfile"
 	"signet/internal/exit"
 	"signet/store"
 	"signet/store/bolt"
@@ -118,7 +120,7 @@ func (s *setup) openFolder() error {
 		return fmt.Errorf("making the CA's folder: %w", err)
 	}
 	info, err := os.Stat(s.dir)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
+	if err == nil && othersMay(info) {
 		fmt.Fprintf(os.Stderr, "signetd: warning: others than its owner may look into %s (mode %04o)\n", s.dir, info.Mode().Perm())
 	}
 	return err
@@ -232,7 +234,7 @@ func (s *setup) settle(from, to string) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := syncFolder(filepath.Dir(to)); err != nil {
+	if err := atomicfile.SyncDir(filepath.Dir(to)); err != nil {
 		return err
 	}
 	return os.Remove(from)
@@ -254,10 +256,8 @@ func writeSynced(path string, data []byte, perm os.FileMode) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// othersMay reports whether others than its owner may use a file, where its mode says so:
+// on Windows it says nothing.
+func othersMay(info fs.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0
 }

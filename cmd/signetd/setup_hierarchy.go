@@ -14,6 +14,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/internal/atomicfile"
 	"signet/internal/audit"
 	"signet/internal/exit"
 )
@@ -89,14 +90,14 @@ func (s *setup) makeStage(ctx context.Context) error {
 		writeCertificate(s.staged("root/root.crt"), h.Root),
 		writeCertificate(s.staged("root.crt"), h.Root),
 		writeCertificate(s.staged("intermediate.crt"), h.Intermediate),
-		syncFolder(s.staged(rootFolder)), syncFolder(s.stage()),
+		atomicfile.SyncDir(s.staged(rootFolder)), atomicfile.SyncDir(s.stage()),
 	); err != nil {
 		return err
 	}
 	if err := s.record(ctx, h.Records); err != nil {
 		return err
 	}
-	return errors.Join(writeSynced(s.staged(stageComplete), nil, 0o600), syncFolder(s.stage()))
+	return errors.Join(writeSynced(s.staged(stageComplete), nil, 0o600), atomicfile.SyncDir(s.stage()))
 }
 
 func (s *setup) staged(name string) string { return filepath.Join(s.stage(), name) }

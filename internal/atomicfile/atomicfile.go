@@ -69,19 +69,19 @@ func (f *File) commit() error {
 	if err := f.file.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.file.Name(), f.path); err != nil {
+	if err := rename(f.file.Name(), f.path); err != nil {
 		return err
 	}
 	f.file = nil
-	return syncDir(filepath.Dir(f.path))
+	return SyncDir(filepath.Dir(f.path))
 }
 
 // Rename gives a file that is flushed to disk the name path, in one step and for good.
 func Rename(from, path string) error {
-	if err := os.Rename(from, path); err != nil {
+	if err := rename(from, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // Discard deletes the file; after Commit it does nothing.
@@ -91,13 +91,4 @@ func (f *File) Discard() {
 		_ = os.Remove(f.file.Name())
 		f.file = nil
 	}
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"time"
 )
 
@@ -64,7 +63,7 @@ const maxOutput = 2 << 10
 func (f *File) run(ctx context.Context, command string) error {
 	ctx, cancel := context.WithTimeout(ctx, f.CommandTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd := shell(ctx, command)
 	cmd.Env = append(os.Environ(), "SIGNET_CRL="+f.Path)
 	asGroup(cmd)
 	cmd.WaitDelay = time.Second // for what it left running with its output open

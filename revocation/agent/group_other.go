@@ -1,8 +1,15 @@
-//go:build !unix
+//go:build !unix && !windows
 
 package agent
 
-import "os/exec"
+import (
+	"context"
+	"os/exec"
+)
 
-// asGroup does nothing: elsewhere there are no process groups to signal.
+// asGroup does nothing: here there are no process groups to signal.
 func asGroup(*exec.Cmd) {}
+
+func shell(ctx context.Context, command string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", "-c", command)
+}

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"os/exec"
 	"syscall"
 )
@@ -12,4 +13,8 @@ import (
 func asGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}
+
+func shell(ctx context.Context, command string) *exec.Cmd {
+	return exec.CommandContext(ctx, "sh", "-c", command)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"signet/internal/atomicfile"
 )
 
 // The buckets. In keys, text is followed by a NUL, a time is as by [timeKey], and
@@ -118,7 +120,7 @@ func create(path string) error {
 	if err := os.Link(fresh.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // format makes a new file with empty buckets.
@@ -136,13 +138,4 @@ func format(path string) error {
 		return setSchema(tx)
 	})
 	return errors.Join(err, db.Close())
-}
-
-// syncDir flushes a folder: without it a new file's name may be gone after a power cut.
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
