@@ -92,6 +92,13 @@ type Management struct {
 	Derived   bool `json:"derived,omitempty"`
 }
 
+// FactorySecrets tells whether a card's PIN and PUK are those that it left the factory with.
+type FactorySecrets struct {
+	PIN   bool `json:"pin"`
+	PUK   bool `json:"puk"`
+	Known bool `json:"known"` // whether the card tells: YubiKeys from 5.3 on
+}
+
 // Identifiers are the objects that tell an operating system's own programs of a card:
 // Windows and macOS look for them.
 type Identifiers struct {
@@ -135,6 +142,8 @@ type Card interface {
 	ChangePUK(ctx context.Context, old, new string) error
 	// UnblockPIN sets a new PIN by the PUK, and spends a PUK try where that is wrong.
 	UnblockPIN(ctx context.Context, puk, new string) error
+	// FactorySecrets tells whether PIN and PUK are the factory's, without trying them.
+	FactorySecrets(ctx context.Context) (FactorySecrets, error)
 	// SetRetries sets how often a wrong PIN and a wrong PUK may be given, 1 to 255.
 	// The card has the factory's PIN and PUK after that: who calls this replaces both
 	// right away. It wants UseManagementKey first.

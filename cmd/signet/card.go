@@ -1,21 +1,18 @@
 package main
 
 import (
-	"crypto/x509"
-	"errors"
-
 	"github.com/urfave/cli/v2"
 
 	"signet/enroll/ceremony"
 	"signet/internal/command"
-	"signet/internal/dn"
 	"signet/piv"
 	"signet/piv/yubikey"
 )
 
 func cardCommand() *cli.Command {
-	return command.Group("card", "look at cards, unblock and reset them",
-		cardListCommand(), cardInfoCommand(), cardUnblockCommand(), cardResetCommand())
+	return command.Group("card", "look at cards, set them up, change their PIN and PUK, unblock and reset them",
+		cardListCommand(), cardInfoCommand(), cardSetupCommand(), cardChangePINCommand(), cardChangePUKCommand(),
+		cardUnblockCommand(), cardResetCommand())
 }
 
 func cardListCommand() *cli.Command {
@@ -39,105 +36,6 @@ func runCardList(c *cli.Context) error {
 			printf(c, "%s\n", cardLine(i))
 		}
 	})
-}
-
-func cardInfoCommand() *cli.Command {
-	return &cli.Command{
-		Name: "info", Usage: "show what a card holds, without its PIN",
-		Flags:  flags(command.JSON(), serialFlag()),
-		Action: runCardInfo,
-	}
-}
-
-// A cardInfo is what a card tells without its PIN.
-type cardInfo struct {
-	piv.Info
-	PINTries             int        `json:"pin_tries"`
-	FactoryManagementKey bool       `json:"factory_management_key"`
-	Slots                []slotInfo `json:"slots"`
-}
-
-type slotInfo struct {
-	Slot        string        `json:"slot"`
-	Algorithm   piv.Algorithm `json:"algorithm,omitempty"`
-	PINPolicy   string        `json:"pin_policy,omitempty"`
-	TouchPolicy string        `json:"touch_policy,omitempty"`
-	Generated   bool          `json:"generated"`
-	Subject     string        `json:"subject,omitempty"`
-	Serial      string        `json:"serial,omitempty"`
-	NotAfter    string        `json:"not_after,omitempty"`
-	cert        *x509.Certificate
-}
-
-func runCardInfo(c *cli.Context) error {
-	card, err := findCard(c)
-	if err != nil {
-		return err
-	}
-	defer card.Close()
-	info := cardInfo{Info: card.Info(), Slots: []slotInfo{}}
-	if info.PINTries, err = card.PINTries(c.Context); err != nil {
-		return err
-	}
-	if info.FactoryManagementKey, err = card.FactoryManagementKey(c.Context); err != nil {
-		return err
-	}
-	for _, s := range []piv.Slot{piv.SlotAuthentication, piv.SlotSignature, piv.SlotKeyManagement, piv.SlotCardAuthentication} {
-		slot, ok, err := readSlot(c, card, s)
-		if err != nil {
-			return err
-		}
-		if ok {
-			info.Slots = append(info.Slots, slot)
-		}
-	}
-	return report(c, info, func() { printCard(c, info) })
-}
-
-// readSlot is what a slot holds; false where it is empty.
-func readSlot(c *cli.Context, card piv.Card, s piv.Slot) (slotInfo, bool, error) {
-	out := slotInfo{Slot: s.String()}
-	key, keyErr := card.Key(c.Context, s)
-	cert, certErr := card.Certificate(c.Context, s)
-	for _, err := range []error{keyErr, certErr} {
-		if errors.Is(err, piv.ErrRemoved) || errors.Is(err, c.Context.Err()) && err != nil {
-			return out, false, err
-		}
-	}
-	if keyErr == nil {
-		out.Algorithm, out.Generated = key.Algorithm, key.Generated
-		out.PINPolicy, out.TouchPolicy = key.PINPolicy.String(), key.TouchPolicy.String()
-	}
-	if certErr == nil {
-		out.cert, out.Subject = cert, dn.String(cert.RawSubject)
-		out.Serial, out.NotAfter = serialOf(cert), cert.NotAfter.UTC().Format("2006-01-02T15:04:05Z")
-	}
-	return out, keyErr == nil || certErr == nil, nil
-}
-
-func printCard(c *cli.Context, info cardInfo) {
-	printf(c, "%s\nPIN tries left: %d\n", cardLine(info.Info), info.PINTries)
-	if info.FactoryManagementKey {
-		printf(c, "The management key is the factory's: \"signet enroll\" replaces it.\n")
-	}
-	for _, s := range info.Slots {
-		printf(c, "Slot %s: ", s.Slot)
-		if s.Algorithm == "" {
-			printf(c, "no key\n")
-		} else {
-			origin := "imported"
-			if s.Generated {
-				origin = "generated on the card"
-			}
-			printf(c, "%s, PIN %s, touch %s, %s\n", s.Algorithm, s.PINPolicy, s.TouchPolicy, origin)
-		}
-		if s.cert != nil {
-			describe(c.App.Writer, s.cert)
-		}
-	}
-	if len(info.Slots) == 0 {
-		printf(c, "No keys.\n")
-	}
 }
 
 func cardResetCommand() *cli.Command {
@@ -172,44 +70,4 @@ func runCardReset(c *cli.Context) error {
 		return err
 	}
 	return report(c, card.Info(), func() { printf(c, "Card %d is as new.\n", serial) })
-}
-
-func cardUnblockCommand() *cli.Command {
-	return &cli.Command{
-		Name: "unblock", Usage: "set a new PIN by the PUK, when the PIN is blocked or forgotten",
-		Flags: flags(command.JSON(), serialFlag(),
-			&cli.StringFlag{Name: "pin-file", Usage: "read the new PIN from `FILE`"},
-			&cli.StringFlag{Name: "puk-file", Usage: "read the PUK from `FILE`"}),
-		Action: runCardUnblock,
-	}
-}
-
-func runCardUnblock(c *cli.Context) error {
-	card, err := openCard(c)
-	if err != nil {
-		return err
-	}
-	defer card.Close()
-	puk, err := secret{flag: "puk-file", env: "SIGNET_PUK", what: "PUK of the card"}.read(c)
-	if err != nil {
-		return err
-	}
-	// Before the PUK is presented: what the card refuses anyway must not cost a try.
-	if err := ceremony.CheckLength("PUK", puk); err != nil {
-		return err
-	}
-	pin, err := newPINSecret.read(c)
-	if err != nil {
-		return err
-	}
-	if err := ceremony.CheckPIN(pin); err != nil {
-		return err
-	}
-	if pin == puk {
-		return command.Usage(c, "the new PIN must not be the PUK")
-	}
-	if err := card.UnblockPIN(c.Context, puk, pin); err != nil {
-		return err
-	}
-	return report(c, card.Info(), func() { printf(c, "Card %d has a new PIN.\n", card.Info().Serial) })
 }

@@ -24,7 +24,7 @@ func enrollCommand() *cli.Command {
 		Flags: flags(command.JSON(), caFlags(), userFlags(), codeFlags(), profileFlag(), serialFlag(), pinFlags(),
 			&cli.StringFlag{Name: "algorithm", Usage: "the key's `ALGORITHM`, one that the profile allows: P-256, P-384, RSA-2048, …"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what the slot holds, after a confirmation"},
-			&cli.BoolFlag{Name: "yes", Usage: "with --force: don't ask, replace"}),
+			&cli.BoolFlag{Name: "yes", Usage: "with --force: don't ask, replace"}, dryRunFlag()),
 		Action: runEnroll,
 	}
 }
@@ -54,6 +54,10 @@ func runEnroll(c *cli.Context) error {
 	cfg.Account = ca.client(creds, nil)
 	cfg.Algorithm = piv.Algorithm(c.String("algorithm"))
 	cfg.Force = c.Bool("force")
+	if c.Bool("dry-run") {
+		p, err := ceremony.PreviewEnroll(c.Context, cfg)
+		return reportPreview(c, p, err)
+	}
 	result, err := ceremony.Enroll(c.Context, cfg)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,6 +40,7 @@ type worldKey struct{}
 //	pcscd stop                so is the PC/SC service
 //	code NAME FILE            a one-time code for the account
 //	issued N, generated N     so many certificates, so many keys made by the card
+//	untouched                 nothing was written to the card, no secret changed, and nothing to disk
 //	killed PROG ARGS...       runs it; it must be killed by the weather
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,7 +53,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world": cmdWorld, "card": cmdCard, "weather": cmdWeather, "server": cmdServer, "pcscd": cmdPCSCD,
 			"code": cmdCode, "issued": cmdIssued, "generated": cmdGenerated, "killed": cmdKilled, "exits": cmdExits,
-			"trust": cmdTrust,
+			"trust": cmdTrust, "untouched": cmdUntouched,
 		},
 	})
 }
@@ -189,6 +191,20 @@ func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
 	code, _, err := current(ts).enroller.Codes().New(context.Background(), args[0], "", time.Hour, "@operator")
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(code+"\n"), 0o600))
+}
+
+func cmdUntouched(ts *testscript.TestScript, _ bool, _ []string) {
+	w := current(ts)
+	for _, e := range w.cards[0].Trace() {
+		if slices.Contains([]byte{0x24, 0x2c, 0x47, 0xdb, 0xf6, 0xfa, 0xfe, 0xff}, e.INS) || e.INS == 0x20 && e.SW == 0x9000 {
+			ts.Fatalf("the card got %+v", e)
+		}
+	}
+	for _, dir := range []string{"config", "state"} {
+		if _, err := os.Stat(filepath.Join(w.dir, dir)); err == nil {
+			ts.Fatalf("there is a folder %s", dir)
+		}
+	}
 }
 
 func cmdIssued(ts *testscript.TestScript, _ bool, args []string) {

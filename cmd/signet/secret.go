@@ -24,6 +24,7 @@ type secret struct {
 	env   string // "SIGNET_PIN"
 	what  string // "PIN", as a person is asked for it
 	twice bool   // a new one is asked for twice
+	rules string // for a new one, said before it is typed
 }
 
 // given is the secret from file or environment; false where there is neither.
@@ -56,6 +57,9 @@ func (s secret) prompt(c *cli.Context) (string, error) {
 	if !term.IsTerminal(in) {
 		return "", exit.With(exit.Usage, fmt.Errorf("the %s is wanted, and there is no terminal to ask at", s.what),
 			fmt.Sprintf("Give it with --%s FILE or in %s.", s.flag, s.env))
+	}
+	if s.rules != "" {
+		fmt.Fprintln(c.App.ErrWriter, "    "+s.rules)
 	}
 	for {
 		first, err := readHidden(c, s.what)

@@ -26,6 +26,8 @@ type terminal struct {
 	c *cli.Context
 	// step counts the steps begun.
 	step int
+	// changing is for a command that asks for the PIN in force and a new one.
+	changing bool
 }
 
 var _ ceremony.UI = (*terminal)(nil)
@@ -44,9 +46,17 @@ func (t *terminal) Touch()           { t.say("    Touch your YubiKey now") }
 
 var (
 	pinSecret    = secret{flag: "pin-file", env: "SIGNET_PIN", what: "PIN of the card"}
-	newPINSecret = secret{flag: "pin-file", env: "SIGNET_PIN", what: "New PIN for the card (6 to 8 characters)", twice: true}
-	newPUKSecret = secret{flag: "puk-file", env: "SIGNET_PUK", what: "New PUK, which unblocks the PIN (6 to 8 characters)", twice: true}
+	newPINSecret = secret{flag: "pin-file", env: "SIGNET_PIN", what: "New PIN for the card (6 to 8 characters)", twice: true, rules: secretRules}
+	newPUKSecret = secret{flag: "puk-file", env: "SIGNET_PUK", what: "New PUK, which unblocks the PIN (6 to 8 characters)", twice: true, rules: secretRules}
+
+	// Where the secrets in force are asked for too, the new ones have files of their own.
+	otherPINSecret = secret{flag: "new-pin-file", env: "SIGNET_NEW_PIN", what: newPINSecret.what, twice: true, rules: secretRules}
+	pukSecret      = secret{flag: "puk-file", env: "SIGNET_PUK", what: "PUK of the card"}
+	otherPUKSecret = secret{flag: "new-puk-file", env: "SIGNET_NEW_PUK", what: newPUKSecret.what, twice: true, rules: secretRules}
 )
+
+// secretRules are said before a new PIN or PUK is typed; ceremony.CheckPIN and CheckPUK hold to them.
+const secretRules = "6 to 8 digits or letters, and none of the first that anyone would try: 111111, 123456, 121212 and their like"
 
 func (t *terminal) PIN(_ context.Context, tries int, refused error) (string, error) {
 	if tries <= 2 && refused == nil { // else the refusal says it
@@ -56,6 +66,9 @@ func (t *terminal) PIN(_ context.Context, tries int, refused error) (string, err
 }
 
 func (t *terminal) NewPIN(_ context.Context, refused error) (string, error) {
+	if t.changing {
+		return t.answer(otherPINSecret, refused)
+	}
 	return t.answer(newPINSecret, refused)
 }
 

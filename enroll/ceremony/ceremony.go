@@ -75,8 +75,12 @@ type run struct {
 	refused []byte // SubjectPublicKeyInfo of a key in the slot that the CA refused
 	pin     string
 	ca      Authority // who is asked now
+	told    piv.FactorySecrets
 	resumed bool
 	secured bool
+
+	settingUp bool // the card is set up, and no more
+	dry       bool // nothing is written
 }
 
 func newRun(cfg Config) (*run, error) {
@@ -87,7 +91,12 @@ func newRun(cfg Config) (*run, error) {
 	return &run{Config: cfg, entry: e, ca: cfg.Account}, nil
 }
 
-func (r *run) save() error { return r.Journal.save(r.entry) }
+func (r *run) save() error {
+	if r.dry {
+		return nil
+	}
+	return r.Journal.save(r.entry)
+}
 
 // Enroll makes a key on the card and gets a certificate for it, or goes on
 // where an earlier run was ended. It fails with *[OccupiedError] where the

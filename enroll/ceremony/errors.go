@@ -12,6 +12,9 @@ import (
 // ErrLastTry is a PIN of which only one try is left: it is not spent.
 var ErrLastTry = errors.New("only one PIN try is left, and it is not spent here")
 
+// ErrLastPUKTry is the same of a PUK, where it isn't needed to go on.
+var ErrLastPUKTry = errors.New("only one PUK try is left, and it is not spent here")
+
 // ErrNoCertificate is a slot without a certificate to renew.
 var ErrNoCertificate = errors.New("there is no certificate to renew in the slot")
 

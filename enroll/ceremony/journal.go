@@ -72,7 +72,8 @@ func (j Journal) path(card uint32) string {
 
 // load reads the card's entry; a new one where there is none, or where it is
 // of another CA or can't be read: then a key that it told of is taken for a
-// stranger's, and kept.
+// stranger's, and kept. What it knows of the card's PUK and PIN holds for any CA.
+// A set-up is of no CA, and takes what there is as it is.
 func (j Journal) load(ca string, card uint32) (*entry, error) {
 	fresh := &entry{Version: entryVersion, CA: ca, Card: card, Started: time.Now().UTC()}
 	f, err := os.Open(j.path(card))
@@ -88,7 +89,11 @@ func (j Journal) load(ca string, card uint32) (*entry, error) {
 		return fresh, err
 	}
 	var e entry
-	if json.NewDecoder(f).Decode(&e) != nil || e.Version != entryVersion || e.Card != card || e.CA != ca {
+	if json.NewDecoder(f).Decode(&e) != nil || e.Version != entryVersion || e.Card != card {
+		return fresh, nil
+	}
+	if ca != "" && e.CA != ca {
+		fresh.PUKTried, fresh.PUKSettled, fresh.PINSet = e.PUKTried, e.PUKSettled, e.PINSet
 		return fresh, nil
 	}
 	return &e, nil

@@ -16,6 +16,7 @@ const (
 	StepUnlock   Step = "unlocking the card"
 	StepSecure   Step = "replacing the factory's PIN and PUK"
 	StepManage   Step = "replacing the factory's management key by a random one"
+	StepIdentify Step = "writing CHUID and CCC, by which Windows and macOS know the card"
 	StepGenerate Step = "generating a key on the card"
 	StepAttest   Step = "having the card attest the key"
 	StepSign     Step = "signing the request on the card"

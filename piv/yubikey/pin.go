@@ -43,19 +43,52 @@ func (c *card) PUKTries(ctx context.Context) (n int, known bool, err error) {
 	return n, known, err
 }
 
-// triesOf is what a card tells of its PIN or PUK from firmware 5.3 on.
-func (c *card) triesOf(l *link, ref byte) (left int, known bool, err error) {
+func (c *card) FactorySecrets(ctx context.Context) (f piv.FactorySecrets, err error) {
+	err = c.ours(ctx, func(l *link) error {
+		pin, err := c.secretData(l, refPIN)
+		if err != nil {
+			return err
+		}
+		puk, err := c.secretData(l, refPUK)
+		if err != nil {
+			return err
+		}
+		isPIN, known := pin.find(metaDefault)
+		isPUK, knownToo := puk.find(metaDefault)
+		f.Known = known && knownToo && len(isPIN) == 1 && len(isPUK) == 1
+		if f.Known {
+			f.PIN, f.PUK = isPIN[0] != 0, isPUK[0] != 0
+		}
+		return nil
+	})
+	return f, err
+}
+
+// What the metadata of PIN and PUK has.
+const (
+	metaDefault = 0x05 // whether it is the factory's
+	metaRetries = 0x06 // all, and left
+)
+
+// secretData is what a card tells of its PIN or PUK from firmware 5.3 on; nothing
+// where it doesn't.
+func (c *card) secretData(l *link, ref byte) (fields, error) {
 	if c.info.Firmware.Less(piv.Version{5, 3, 0}) {
-		return 0, false, nil
+		return nil, nil
 	}
 	m, err := l.metadata(ref)
 	if statusOf(err) != 0 || errors.Is(err, errTLV) {
-		return 0, false, nil // another maker's
+		return nil, nil // another maker's
 	}
+	return m, mapError("reading what the card tells of PIN and PUK", err)
+}
+
+func (c *card) triesOf(l *link, ref byte) (left int, known bool, err error) {
+	m, err := c.secretData(l, ref)
 	if err != nil {
-		return 0, false, mapError("reading how many tries are left", err)
+		return 0, false, err
 	}
-	v, _ := m.find(0x06) // all, and left
+	v, _ := m.find(metaRetries)
 	if len(v) != 2 {
 		return 0, false, nil
 	}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"signet/enroll/ceremony"
+	"signet/internal/command"
+)
+
+func dryRunFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "dry-run", Usage: "say what would be done, and do nothing"}
+}
+
+func cardSetupCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "setup",
+		Usage: "make a card one's own: PIN, PUK and management key in place of the factory's, CHUID and CCC",
+		Description: "\"signet enroll\" does this too. A run that was ended goes on where it was, and one at a card\n" +
+			"that is set up changes nothing.",
+		Flags:  flags(command.JSON(), serialFlag(), pinFlags(), dryRunFlag()),
+		Action: runCardSetup,
+	}
+}
+
+func runCardSetup(c *cli.Context) error {
+	if _, err := command.Args(c); err != nil {
+		return err
+	}
+	card, err := openCard(c)
+	if err != nil {
+		return err
+	}
+	defer card.Close()
+	cfg := ceremony.Config{Card: card, UI: &terminal{c: c}, Journal: ceremony.Journal{Dir: stateDir()}}
+	if c.Bool("dry-run") {
+		p, err := ceremony.PreviewSetUp(c.Context, cfg)
+		return reportPreview(c, p, err)
+	}
+	done, err := ceremony.SetUp(c.Context, cfg)
+	if err != nil {
+		return err
+	}
+	return report(c, done, func() {
+		printf(c, "Card %d is set up: its management key (%s) is protected by the PIN.\n", done.Card.Serial, done.Management.Algorithm)
+		printIdentifiers(c, done.Identifiers)
+	})
+}
+
+func reportPreview(c *cli.Context, p *ceremony.Preview, err error) error {
+	if err != nil {
+		return err
+	}
+	return report(c, p, func() {
+		if p.Stops != "" {
+			printf(c, "It would stop: %s.\n", p.Stops)
+		}
+		printf(c, "What would be done to card %d; nothing was:\n", p.Card.Serial)
+		for i, step := range p.Steps {
+			printf(c, "%2d. %s\n", i+1, step)
+		}
+	})
+}

@@ -1,0 +1,143 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"signet/piv"
+)
+
+// A Preview is what a run would do, in words.
+type Preview struct {
+	Card  piv.Info `json:"card"`
+	Steps []string `json:"steps"`           // in their order; none where there is nothing to do
+	Stops string   `json:"stops,omitempty"` // why the run would end before them, if it would
+}
+
+// PreviewSetUp looks at the card and says what [SetUp] would do. It writes nothing and
+// presents no PIN.
+func PreviewSetUp(ctx context.Context, cfg Config) (*Preview, error) {
+	p := &Preview{Card: cfg.Card.Info(), Steps: []string{}}
+	return p, p.setUp(ctx, cfg.Card, true)
+}
+
+// PreviewEnroll asks the CA for its plan, looks at the card and says what [Enroll] would do.
+// It writes nothing, to card, disk or CA, and presents no PIN.
+func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
+	r, err := newRun(cfg)
+	if err != nil {
+		return nil, err
+	}
+	r.dry = true
+	p := &Preview{Card: cfg.Card.Info(), Steps: []string{}}
+	pending, err := r.pending(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if pending && !r.entry.Key.Refused {
+		k := r.entry.Key
+		if err := p.setUp(ctx, cfg.Card, false); err != nil {
+			return nil, err
+		}
+		p.add("go on with the %s key in slot %s that an earlier run made for profile %s", k.Algorithm, k.Slot, k.Profile)
+		return p, nil
+	}
+	if pending {
+		r.refused, r.entry.Key = r.entry.Key.Public, nil
+	}
+	return p, r.preview(ctx, p)
+}
+
+func (r *run) preview(ctx context.Context, p *Preview) error {
+	offer, err := r.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.choose(offer); err != nil {
+		return err
+	}
+	k := r.entry.Key
+	o, err := r.look(ctx, k.Slot)
+	if err != nil {
+		return err
+	}
+	there, err := r.inSlot(ctx, k.Slot)
+	if err != nil {
+		return err
+	}
+	inUse := o.Certificate != nil || o.unreadable || there != nil
+	inUse = inUse && (there == nil || !bytes.Equal(there, r.refused))
+	if inUse && !r.Force {
+		p.Stops = (&OccupiedError{o.Occupied}).Error() + ": it would be kept"
+	}
+	if err := p.setUp(ctx, r.Card, false); err != nil {
+		return err
+	}
+	if inUse {
+		p.add("ask whether what slot %s holds may be destroyed", k.Slot)
+	}
+	p.add("make a %s key in slot %s, which wants the PIN: %s, a touch: %s", k.Algorithm, k.Slot, k.PIN, k.Touch)
+	p.add("have it certified for profile %s", k.Profile)
+	p.add("write the certificate to slot %s, and have the card prove that the two belong together", k.Slot)
+	return nil
+}
+
+func (p *Preview) add(format string, args ...any) {
+	p.Steps = append(p.Steps, fmt.Sprintf(format, args...))
+}
+
+// setUp says what is to be done about PIN, PUK, management key and identifiers.
+func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool) error {
+	tries, err := card.PINTries(ctx)
+	if err != nil {
+		return err
+	}
+	if err := mayTry(tries); err != nil && p.Stops == "" {
+		p.Stops = err.Error()
+	}
+	m, err := card.Management(ctx)
+	if err != nil {
+		return err
+	}
+	f, err := card.FactorySecrets(ctx)
+	if err != nil {
+		return err
+	}
+	p.secrets(f, m, tries, alone)
+	switch {
+	case m.Factory:
+		p.add("replace the factory's management key by a random one (%s), kept under the PIN where ykman finds it", m.Algorithm)
+	case !m.Protected:
+		p.add("look under the PIN for the management key, which is not the factory's; stop where it isn't there")
+	}
+	ids, err := card.Identifiers(ctx)
+	if err != nil {
+		return err
+	}
+	if !ids.CHUID {
+		p.add("write a CHUID")
+	}
+	if !ids.CCC {
+		p.add("write a CCC")
+	}
+	return nil
+}
+
+func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, alone bool) {
+	switch {
+	case f.Known && f.PIN && f.PUK:
+		p.add("replace the factory's PUK, then its PIN, by new ones that are asked for")
+		return
+	case f.Known && f.PIN:
+		p.add("replace the factory's PIN by a new one that is asked for")
+		return
+	case !f.Known && m.Factory:
+		p.add("try the factory's PIN, and where it is the card's, replace PUK and PIN by new ones that are asked for")
+		return
+	}
+	p.add("ask for the PIN (%d tries left)", tries)
+	if alone && f.Known && f.PUK {
+		p.add("replace the factory's PUK by a new one that is asked for")
+	}
+}
