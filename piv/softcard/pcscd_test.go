@@ -136,7 +136,7 @@ func TestRealPCSCD(t *testing.T) {
 	c.Plug()
 	eventually(t, status, "1234567")
 	// Pulled out in the middle of a command, it is gone as well.
-	c.Inject(softcard.Fault{INS: 0x20, Do: softcard.UnplugAfter})
+	c.Inject(softcard.Fault{INS: 0xf7, Do: softcard.UnplugAfter})
 	start = time.Now()
 	if said := opened(); !strings.Contains(said, "the card was pulled out") {
 		t.Errorf("a card that was pulled out: %s", said)
