@@ -69,5 +69,8 @@ func runCardReset(c *cli.Context) error {
 	if err := (ceremony.Journal{Dir: stateDir()}).Forget(serial); err != nil {
 		return err
 	}
+	if err := forgetSeen(serial); err != nil {
+		return err
+	}
 	return report(c, card.Info(), func() { printf(c, "Card %d is as new.\n", serial) })
 }

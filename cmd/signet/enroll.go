@@ -63,7 +63,7 @@ func runEnroll(c *cli.Context) error {
 		return err
 	}
 	ca.remember(c)
-	return reportEnrolled(c, result)
+	return ca.reportEnrolled(c, result, false)
 }
 
 // ceremony is what enroll and renew have in common.
@@ -97,13 +97,23 @@ type enrolled struct {
 	Chain       []string  `json:"chain"`       // PEM
 	Resumed     bool      `json:"resumed"`
 	Secured     bool      `json:"secured"`
+	Renewed     bool      `json:"renewed,omitempty"`
 }
 
-func reportEnrolled(c *cli.Context, r *ceremony.Result) error {
+func (n *connection) reportRenewed(c *cli.Context, r *ceremony.Result) error {
+	return n.reportEnrolled(c, r, true)
+}
+
+func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed bool) error {
 	cert := r.Certificate
+	// What was done is done: it isn't spoiled by a disk that is full.
+	if err := see(sighting{Card: r.Card.Serial, Slot: r.Slot.String(), CA: n.URL, Serial: r.Issued.Serial.String(),
+		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}); err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "signet: warning: %v\n", err)
+	}
 	out := enrolled{Card: r.Card, Slot: r.Slot.String(), Profile: r.Profile, Subject: dn.String(cert.RawSubject),
 		Serial: r.Issued.Serial.String(), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
-		Certificate: r.Issued.Certificate, Chain: r.Issued.Chain, Resumed: r.Resumed, Secured: r.Secured}
+		Certificate: r.Issued.Certificate, Chain: r.Issued.Chain, Resumed: r.Resumed, Secured: r.Secured, Renewed: renewed}
 	return report(c, out, func() {
 		fmt.Fprintf(c.App.Writer, "Certificate in slot %s of card %d:\n", out.Slot, r.Card.Serial)
 		describe(c.App.Writer, cert)

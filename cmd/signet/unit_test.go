@@ -40,3 +40,24 @@ func TestUnit(t *testing.T) {
 		t.Errorf("exposure %v, %v\n%s", exposure, err, out)
 	}
 }
+
+// systemd understands the user's units, too.
+func TestUserUnits(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"signet-renew.service", "signet-renew.timer"} {
+		unit, err := os.ReadFile("../../packaging/systemd/user/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(unit), "/usr/local/bin/signet", os.Args[0])
+		text = regexp.MustCompile(`(?m)^Documentation=.*\n`).ReplaceAllString(text, "")
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("systemd-analyze", "--user", "verify", "--recursive-errors=no", filepath.Join(dir, "signet-renew.timer"), filepath.Join(dir, "signet-renew.service"))
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "signet-renew") {
+		t.Errorf("systemd-analyze verify: %v (apt-get install systemd)\n%s", err, out)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/internal/command"
 	"signet/piv"
 	"signet/revocation"
 )
@@ -167,21 +168,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 
 func (d duration) String() string { return time.Duration(d).String() }
 
-func parseDuration(s string) (time.Duration, error) {
-	var d time.Duration
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err != nil || n <= 0 || n > 100*366 {
-			return 0, fmt.Errorf("%q is no duration: \"365d\" or \"12h\"", s)
-		}
-		return time.Duration(n) * day, nil
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is no duration: \"365d\" or \"12h\"", s)
-	}
-	return d, nil
-}
+func parseDuration(s string) (time.Duration, error) { return command.Duration(s) }
 
 // A size is a number of octets: "512KiB", "64MiB", "2GiB", "0".
 type size int64

@@ -122,3 +122,9 @@ func (j Journal) done(card uint32) error {
 
 // Forget drops what is pending for a card: it was reset.
 func (j Journal) Forget(card uint32) error { return j.done(card) }
+
+// Pending reports whether a key or certificate in the making, for that slot, waits for the next run.
+func (j Journal) Pending(ca string, card uint32, slot piv.Slot) bool {
+	e, err := j.load(ca, card)
+	return err == nil && e.Key != nil && e.Key.Slot == slot && !e.Key.Refused
+}

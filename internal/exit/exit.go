@@ -19,6 +19,7 @@ const (
 	Warning     = 10 // a CRL nears its end, or is not brought up to date
 	Expired     = 11 // a CRL in place has run out
 	Missing     = 12 // a level has no CRL in place
+	PINWanted   = 13 // a certificate is to be renewed, and there is no one to ask for the PIN
 )
 
 // An Error is a failure as a person should read it: what went wrong, what to
