@@ -160,7 +160,7 @@ func (c *Card) setManagementKey(cmd command) answer {
 		return status(swWrongData)
 	}
 	m.Algorithm, m.Key = cmd.data[0], bytes.Clone(t[refManagementKey])
-	if _, err := m.block(); err != nil {
+	if _, err := m.block(); err != nil || m.Algorithm != algTripleDES && !c.st.Firmware.AtLeast(Version{5, 4, 0}) {
 		return status(swWrongData)
 	}
 	c.st.Management = m

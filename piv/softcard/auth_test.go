@@ -91,6 +91,13 @@ func TestSetManagementKey(t *testing.T) {
 	want(t, c, "0087039B0C7C0A8208"+hex.EncodeToString(challenge), "6982")
 }
 
+func TestOldFirmwareHasNoAES(t *testing.T) {
+	c := selected(t, softcard.Config{Firmware: softcard.Version{5, 3, 0}})
+	authenticate3DES(t, c)
+	want(t, c, "00FFFFFF13089B10"+"000102030405060708090A0B0C0D0E0F", "6A80")
+	want(t, c, "00FFFFFF1B039B18"+defaultKey, "9000")
+}
+
 func TestNewFirmwareHasAES(t *testing.T) {
 	c := selected(t, softcard.Config{Firmware: softcard.Version{5, 7, 1}})
 	equal(t, "metadata", want(t, c, "00F7009B00", "9000"), "01010A 02020001 050101")

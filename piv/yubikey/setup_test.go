@@ -11,11 +11,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -85,12 +87,12 @@ func TestSetUpAsOthersSeeIt(t *testing.T) {
 				t.Errorf("identifiers: %+v", ids)
 			}
 			must(t, c.Close())
-			judge(t, fw.ykman)
+			judge(t, fw.ykman, ids.GUID)
 		})
 	}
 }
 
-func judge(t *testing.T, kind string) {
+func judge(t *testing.T, kind, guid string) {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
@@ -99,13 +101,18 @@ func judge(t *testing.T, kind string) {
 	if strings.Contains(info, "WARNING") {
 		t.Errorf("ykman warns:\n%s", info)
 	}
+	// OpenSC takes the UUID in the CHUID for the card's serial number.
+	digits := strings.ReplaceAll(guid, "-", "")
+	spaced := strings.TrimSpace(strings.ToUpper(regexp.MustCompile("..").ReplaceAllString(digits, "$0 ")))
+	run(t, []string{spaced}, "piv-tool", "--serial")
+	run(t, []string{"serial num         : " + digits[16:]}, "pkcs11-tool", "--module", openSC(t), "-L")
+	// ykman writes a CHUID of its own when it writes a certificate.
 	run(t, nil, "ykman", "piv", "keys", "generate", "-P", newPIN, "-a", "ECCP256", "9a", file("9a.pub"))
 	run(t, nil, "ykman", "piv", "certificates", "generate", "-P", newPIN, "-s", "CN=alice", "9a", file("9a.pub"))
 	run(t, nil, "ykman", "piv", "certificates", "export", "9a", file("9a.pem"))
 	run(t, nil, "ykman", "piv", "certificates", "import", "-P", newPIN, "9a", file("9a.pem"))
 	run(t, nil, "ykman", "piv", "access", "change-pin", "-P", newPIN, "-n", "161803")
 	run(t, nil, "ykman", "piv", "objects", "export", "-P", "161803", "CHUID", file("chuid"))
-	run(t, []string{"30 19 D4 E7 39"}, "opensc-tool", "-s", "00:A4:04:00:05:A0:00:00:03:08", "-s", "00:CB:3F:FF:05:5C:03:5F:C1:02")
 	// ykman can change the key that we keep, and we can use the one that it keeps.
 	run(t, nil, "ykman", "piv", "access", "change-management-key", "-P", "161803", "-p", "-g", "-f")
 	c := openCard(t)
@@ -115,6 +122,32 @@ func judge(t *testing.T, kind string) {
 		t.Errorf("the certificate deleted: %v", err)
 	}
 	must(t, c.Close())
+}
+
+// openSC is OpenSC's PKCS#11 module.
+func openSC(t *testing.T) string {
+	t.Helper()
+	found, _ := filepath.Glob("/usr/lib/*/opensc-pkcs11.so")
+	if len(found) == 0 {
+		t.Fatal("opensc-pkcs11.so is missing")
+	}
+	return found[0]
+}
+
+// A certificate that is compressed is one that OpenSC reads.
+func TestCompressedAsOthersSeeIt(t *testing.T) {
+	plug(t, softcard.Config{})
+	c := openCard(t)
+	must(t, c.UseManagementKey(t.Context(), factoryPIN))
+	must(t, generate(t.Context(), c))
+	cert := certificateOf(t, 5000, false)
+	must(t, c.SetCertificate(t.Context(), piv.SlotAuthentication, cert))
+	must(t, c.Close())
+	out := run(t, nil, "pkcs15-tool", "--read-certificate", "01")
+	block, _ := pem.Decode([]byte(out[max(strings.Index(out, "-----BEGIN"), 0):]))
+	if block == nil || !bytes.Equal(block.Bytes, cert.Raw) {
+		t.Errorf("OpenSC reads another:\n%s", out)
+	}
 }
 
 // Cards that earlier versions set up keep their key, and don't say so: AES-192 whatever
