@@ -23,3 +23,16 @@ func ParseSlot(text string) (Slot, error) {
 	}
 	return 0, fmt.Errorf("%q is no PIV slot: 9a, 9c, 9d, 9e, or 82 to 95", text)
 }
+
+// Slots are all valid ones: the four that have a purpose, then the retired ones.
+func Slots() []Slot {
+	return append([]Slot{SlotAuthentication, SlotSignature, SlotKeyManagement, SlotCardAuthentication}, RetiredSlots()...)
+}
+
+// RetiredSlots are 82 to 95.
+func RetiredSlots() (all []Slot) {
+	for s := Slot(0x82); s <= 0x95; s++ {
+		all = append(all, s)
+	}
+	return all
+}

@@ -107,20 +107,11 @@ func managementState(m piv.Management) string {
 	return "unknown"
 }
 
-// allSlots are those that hold a person's key.
-func allSlots() []piv.Slot {
-	slots := []piv.Slot{piv.SlotAuthentication, piv.SlotSignature, piv.SlotKeyManagement, piv.SlotCardAuthentication}
-	for s := piv.Slot(0x82); s <= 0x95; s++ {
-		slots = append(slots, s)
-	}
-	return slots
-}
-
 // readSlots is what is in the slots that are not empty: the keys first, then the certificates,
 // since a card takes turns for the two.
 func readSlots(c *cli.Context, card piv.Card) ([]slotInfo, error) {
 	keys, used := map[piv.Slot]piv.Key{}, []slotInfo{}
-	for _, s := range allSlots() {
+	for _, s := range piv.Slots() {
 		key, err := card.Key(c.Context, s)
 		if err == nil {
 			keys[s] = key
@@ -128,7 +119,7 @@ func readSlots(c *cli.Context, card piv.Card) ([]slotInfo, error) {
 			return nil, err
 		}
 	}
-	for _, s := range allSlots() {
+	for _, s := range piv.Slots() {
 		cert, err := card.Certificate(c.Context, s)
 		if err != nil && vanished(c, err) {
 			return nil, err

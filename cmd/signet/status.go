@@ -25,10 +25,14 @@ import (
 func statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
-		Usage: "show the certificate on a card, until when it holds, and whether the CA stands behind it",
-		Description: "Exits with 0 where the CA says that it holds, 3 where it is revoked, on hold, unknown to\n" +
-			"the CA or expired, 8 where the CA's OCSP responder can't be reached.",
-		Flags: flags(command.JSON(), serialFlag(), slotFlag(),
+		Usage: "show the certificates on a card, until when they hold, and whether the CA stands behind them",
+		Description: "It looks at every slot with a certificate of a CA that is remembered here, or at one: --slot.\n" +
+			"Exits with 0 where the CA says that all hold, 3 where one is revoked, on hold, unknown to\n" +
+			"the CA or expired, 8 where the CA's OCSP responder can't be reached, and with --expiring 14\n" +
+			"where one runs out within that time.",
+		Flags: flags(command.JSON(), serialFlag(),
+			&cli.StringFlag{Name: "slot", Usage: "look at that `SLOT` alone: 9a, 9c, 9d, 9e, or 82 to 95"},
+			&cli.StringFlag{Name: "expiring", Usage: "exit with 14 where one runs out within that `TIME`, such as 30d"},
 			&cli.StringFlag{Name: "certificate", Usage: "look at the certificate in `FILE` (PEM) instead of a card's; - is stdin"}),
 		Action: runStatus,
 	}
@@ -48,6 +52,7 @@ type status struct {
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 	Reason    *ca.Reason `json:"reason,omitempty"`
 	CA        string     `json:"ca,omitempty"` // the remembered CA that it is of
+	Expiring  bool       `json:"expiring,omitempty"`
 	Problem   string     `json:"problem,omitempty"`
 	cert      *x509.Certificate
 }
@@ -56,16 +61,22 @@ func runStatus(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
+	expiring, err := expiringWithin(c)
+	if err != nil {
+		return err
+	}
+	if !c.IsSet("slot") && c.String("certificate") == "" {
+		return statusOfCard(c, expiring)
+	}
 	s := &status{}
-	read := s.fromCard
+	read := s.fromSlot
 	if c.String("certificate") != "" {
 		read = s.fromFile
 	}
 	if err := read(c); err != nil {
 		return err
 	}
-	s.fill()
-	verdict := s.judge(c.Context)
+	verdict := s.judge(c.Context, expiring)
 	if s.Status == "" {
 		return verdict // nothing was found out
 	}
@@ -75,7 +86,19 @@ func runStatus(c *cli.Context) error {
 	return verdict
 }
 
-func (s *status) fromCard(c *cli.Context) error {
+// expiringWithin is what --expiring says; 0 where it is left out.
+func expiringWithin(c *cli.Context) (time.Duration, error) {
+	if c.String("expiring") == "" {
+		return 0, nil
+	}
+	d, err := command.Duration(c.String("expiring"))
+	if err != nil {
+		return 0, command.Usage(c, "--expiring: %w", err)
+	}
+	return d, nil
+}
+
+func (s *status) fromSlot(c *cli.Context) error {
 	slot, err := piv.ParseSlot(c.String("slot"))
 	if err != nil {
 		return command.Usage(c, "%w", err)
@@ -85,25 +108,32 @@ func (s *status) fromCard(c *cli.Context) error {
 		return err
 	}
 	defer card.Close()
-	s.cert, err = card.Certificate(c.Context, slot)
+	err = s.read(c.Context, card, slot)
 	if errors.Is(err, piv.ErrEmpty) {
 		return fmt.Errorf("slot %s of card %d: %w", slot, card.Info().Serial, ceremony.ErrNoCertificate)
 	}
+	return err
+}
+
+// read fails with [piv.ErrEmpty] where the slot has no certificate.
+func (s *status) read(ctx context.Context, card piv.Card, slot piv.Slot) error {
+	cert, err := card.Certificate(ctx, slot)
 	if err != nil {
 		return err
 	}
 	info := card.Info()
 	s.Card, s.Slot = &info, slot.String()
-	key, err := card.Key(c.Context, slot)
+	key, err := card.Key(ctx, slot)
 	if err != nil && !errors.Is(err, piv.ErrEmpty) {
 		return err
 	}
 	same := false
 	if err == nil {
 		spki, err := x509.MarshalPKIXPublicKey(key.Public)
-		same = err == nil && bytes.Equal(spki, s.cert.RawSubjectPublicKeyInfo)
+		same = err == nil && bytes.Equal(spki, cert.RawSubjectPublicKeyInfo)
 	}
 	s.KeyOnCard = &same
+	s.fill(cert)
 	return nil
 }
 
@@ -125,18 +155,20 @@ func (s *status) fromFile(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the certificate: %w", err)
 	}
-	s.cert = certs[0]
+	s.fill(certs[0])
 	return nil
 }
 
-func (s *status) fill() {
+func (s *status) fill(cert *x509.Certificate) {
+	s.cert = cert
 	s.Subject, s.Issuer = dn.String(s.cert.RawSubject), dn.String(s.cert.RawIssuer)
 	s.Serial = serialOf(s.cert)
 	s.NotBefore, s.NotAfter = s.cert.NotBefore, s.cert.NotAfter
 }
 
-// judge asks the CA. Its error is the verdict, where that isn't good.
-func (s *status) judge(ctx context.Context) error {
+// judge asks the CA. Its error is the verdict, where that isn't good or, within
+// expiring, won't be.
+func (s *status) judge(ctx context.Context, expiring time.Duration) error {
 	fail := func(code int, status string, err error, hint string) error {
 		s.Status, s.Problem = status, err.Error()
 		return exit.With(code, err, hint)
@@ -167,7 +199,12 @@ func (s *status) judge(ctx context.Context) error {
 	switch {
 	case answer.Status == ocsp.Good:
 		s.Status = "good"
-		return nil
+		if time.Until(s.NotAfter) > expiring {
+			return nil
+		}
+		s.Expiring = true
+		return exit.With(exit.Expiring, fmt.Errorf("the certificate runs out on %s (%s)", s.NotAfter.Local().Format(time.DateOnly),
+			left(s.NotAfter, time.Now())), "Get another in time: signet renew.")
 	case answer.Status == ocsp.Revoked:
 		s.RevokedAt, s.Reason = &answer.RevokedAt, &answer.Reason
 		word := "revoked"

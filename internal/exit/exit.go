@@ -20,6 +20,7 @@ const (
 	Expired     = 11 // a CRL in place has run out
 	Missing     = 12 // a level has no CRL in place
 	PINWanted   = 13 // a certificate is to be renewed, and there is no one to ask for the PIN
+	Expiring    = 14 // a certificate runs out soon
 )
 
 // An Error is a failure as a person should read it: what went wrong, what to

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/enroll/ceremony"
+	"signet/internal/exit"
+	"signet/piv"
+)
+
+// A cardStatus is what is known of all certificates on a card.
+type cardStatus struct {
+	Card         piv.Info  `json:"card"`
+	Certificates []*status `json:"certificates"`
+}
+
+// statusOfCard looks at every slot.
+func statusOfCard(c *cli.Context, expiring time.Duration) error {
+	card, err := openCard(c)
+	if err != nil {
+		return err
+	}
+	defer card.Close()
+	all := &cardStatus{Card: card.Info()}
+	if all.Certificates, err = readStatuses(c.Context, card); err != nil {
+		return err
+	}
+	verdicts := make(map[*status]error)
+	for _, s := range all.Certificates {
+		if verdicts[s] = s.judge(c.Context, expiring); s.Status == "" {
+			return verdicts[s] // nothing was found out
+		}
+	}
+	all.leaveOutStrangers()
+	if err := report(c, all, func() { all.print(c) }); err != nil {
+		return err
+	}
+	return all.verdict(verdicts)
+}
+
+// readStatuses fails with [ceremony.ErrNoCertificate] where there is none in any.
+func readStatuses(ctx context.Context, card piv.Card) (all []*status, err error) {
+	var unreadable error
+	for _, slot := range piv.Slots() {
+		s := &status{}
+		err := s.read(ctx, card, slot)
+		switch {
+		case err == nil:
+			all = append(all, s)
+		case errors.Is(err, piv.ErrEmpty):
+		case errors.Is(err, piv.ErrRemoved), errors.Is(err, piv.ErrOtherCard), ctx.Err() != nil:
+			return nil, err
+		default:
+			unreadable = fmt.Errorf("slot %s of card %d: %w", slot, card.Info().Serial, err)
+		}
+	}
+	switch {
+	case len(all) > 0:
+		return all, nil
+	case unreadable != nil:
+		return nil, unreadable
+	}
+	return nil, fmt.Errorf("card %d: %w", card.Info().Serial, ceremony.ErrNoCertificate)
+}
+
+// leaveOutStrangers: certificates of CAs that were never met are shown only where there
+// is nothing else.
+func (a *cardStatus) leaveOutStrangers() {
+	ours := slices.DeleteFunc(slices.Clone(a.Certificates), func(s *status) bool { return s.Status == "untrusted" })
+	if len(ours) > 0 {
+		a.Certificates = ours
+	}
+}
+
+// verdict is the worst, and says of which slot where there are several.
+func (a *cardStatus) verdict(of map[*status]error) error {
+	var worst error
+	for _, s := range a.Certificates {
+		err := of[s]
+		if err == nil {
+			continue
+		}
+		if len(a.Certificates) > 1 {
+			err = exit.With(exit.CodeOf(err), fmt.Errorf("slot %s: %w", s.Slot, err), exit.HintOf(err))
+		}
+		if worst == nil || gravity(err) > gravity(worst) {
+			worst = err
+		}
+	}
+	return worst
+}
+
+// gravity orders the exit codes that a certificate can have.
+func gravity(err error) int {
+	return slices.Index([]int{exit.Expiring, exit.Unreachable, exit.Denied}, exit.CodeOf(err))
+}
+
+func (a *cardStatus) print(c *cli.Context) {
+	if len(a.Certificates) == 1 {
+		a.Certificates[0].print(c)
+		return
+	}
+	printf(c, "Card %d:\n", a.Card.Serial)
+	t := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "slot\tstatus\tuntil\tleft\tserial\tsubject")
+	for _, s := range a.Certificates {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Slot, s.Status, s.NotAfter.Local().Format(time.DateOnly),
+			left(s.NotAfter, time.Now()), s.Serial, s.Subject)
+	}
+	_ = t.Flush() // as with any other output, an error is nobody's to hear of
+}
