@@ -79,6 +79,11 @@ func NewRoots(extra ...*x509.Certificate) *Roots {
 	return r
 }
 
+// IsYubicoRoot reports whether c is one of Yubico's two roots.
+func IsYubicoRoot(c *x509.Certificate) bool {
+	return c.Equal(mustRead("roots/yubico-piv-ca-1.pem")[0]) || c.Equal(mustRead("roots/yubico-ca-1.pem")[0])
+}
+
 // mustRead reads the certificates of an embedded file, which a test has read before.
 func mustRead(name string) []*x509.Certificate {
 	data, err := published.ReadFile(name)

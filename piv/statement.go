@@ -80,6 +80,9 @@ func ReadStatement(slot *x509.Certificate) (*Statement, error) {
 	if s.Public == nil {
 		return nil, refuse(RuleForm, "the attestation is of a key of unknown kind")
 	}
+	if kind := otherKind(slot); kind != "" {
+		return nil, refuse(RuleForm, "this is %s, which states nothing of a PIV key", kind)
+	}
 	var err error
 	if s.Slot, err = slotOf(slot.Subject.CommonName); err != nil {
 		return nil, err

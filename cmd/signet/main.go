@@ -38,7 +38,7 @@ func newApp() *cli.App {
 		ErrWriter:            os.Stderr,
 		Commands: []*cli.Command{
 			enrollCommand(), renewCommand(), statusCommand(), revokeCommand(),
-			cardCommand(), crlCommand(), gateCommand(), caCommand(),
+			cardCommand(), attestCommand(), crlCommand(), gateCommand(), caCommand(),
 			versionCommand(), completionCommand(),
 		},
 	}

@@ -63,6 +63,7 @@ func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*
 	a.operator = &operator{
 		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
 		published: a.revoking.Publisher.Await, issuer: p.issuer.ID(), profiles: conf.profiles,
+		pivRoots: conf.pivRoots(), chain: []*x509.Certificate{p.issuer.Certificate(), p.issuer.Root()},
 		url: conf.URLs.HTTPS, fingerprint: fingerprint(p.issuer.Root()),
 	}
 	a.operatorHandler = a.operator.Handler()

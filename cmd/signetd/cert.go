@@ -17,7 +17,7 @@ import (
 
 func certCommand() *cli.Command {
 	return command.Group("cert", "certificates that were issued",
-		certList(), certShow(), certRevoke(),
+		certList(), certShow(), certAttestation(), certRevoke(),
 		certOne(actionHold, "take a certificate back until it is released", "cert.hold"),
 		certOne(actionRelease, "take the hold off a certificate", "cert.release"))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"signet/enroll"
 	"signet/internal/problem"
+	"signet/piv"
 	"signet/revocation"
 	"signet/store"
 )
@@ -30,6 +32,9 @@ type operator struct {
 	published func(context.Context) error
 	issuer    string // the ID of the issuer that commands on certificates mean
 	profiles  map[string]*enroll.Profile
+	// pivRoots vouch for cards; chain is the issuer's certificate and those above it.
+	pivRoots *piv.Roots
+	chain    []*x509.Certificate
 	// url and fingerprint are what a user needs beside a code.
 	url, fingerprint string
 }
@@ -50,6 +55,7 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/code.new", operation(o.newCode))
 	mux.HandleFunc("POST /op/cert.list", o.listCertificates)
 	mux.Handle("POST /op/cert.show", operation(o.showCertificate))
+	mux.Handle("POST /op/cert.attestation", operation(o.certificateEvidence))
 	mux.Handle("POST /op/cert.revoke", operation(o.revoke))
 	mux.Handle("POST /op/cert.hold", operation(o.hold))
 	mux.Handle("POST /op/cert.release", operation(o.release))
