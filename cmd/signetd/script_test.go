@@ -40,7 +40,10 @@ func TestMain(m *testing.M) {
 //	await FILE REGEXP         wait until a file has a line that matches
 //	fetch http|https PATH N   GET; the status must be N; the body is stdout
 //	guess USER N STATUS       N wrong passwords; the last must be answered with that status
-//	enroll                    enroll a software key with the code just printed: $SERIAL, $PREFIX, $ISSUER
+//	enroll [CARD]             enroll a software key with the code just printed: $SERIAL, $PREFIX, $ISSUER;
+//	                          with a serial number, a card states that the key is in its slot 9a.
+//	                          ! enroll: the server refuses, and stdout says why
+//	card-root FILE            write the root of those cards
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -56,6 +59,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"make-ca": makeCA, "start": start, "stop": stop, "send": send, "await": await, "fetch": fetch, "enroll": enrollKey, "guess": guess,
+			"card-root": cardRoot,
 		},
 	})
 }
@@ -168,9 +172,19 @@ func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var request x509.CertificateRequest
 	piv.AddNonce(&request, offer.Nonce)
+	if len(args) > 0 {
+		attestKey(ts, args[0], &request, key)
+	}
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &request, key)
 	ts.Check(err)
 	issued, err := c.Submit(ctx, "", csr)
+	if neg {
+		if err == nil {
+			ts.Fatalf("the server let it in")
+		}
+		fmt.Fprintln(ts.Stdout(), err)
+		return
+	}
 	ts.Check(err)
 	ts.Setenv("SERIAL", issued.Serial.String())
 	ts.Setenv("PREFIX", issued.Serial.String()[:16])
