@@ -23,6 +23,9 @@ type Offer struct {
 	Plan            Plan      `json:"plan"`
 	LifetimeSeconds int64     `json:"lifetime_seconds"`
 	Issuer          string    `json:"issuer"` // the ID of the issuer that would sign
+	// EscrowKey seals the card's PUK, by [ParseEscrowPublic]; nil where the plan
+	// doesn't have it kept.
+	EscrowKey []byte `json:"escrow_key,omitempty"`
 }
 
 // An Issued is a certificate as its holder receives it: the answer of

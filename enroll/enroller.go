@@ -26,6 +26,9 @@ type Config struct {
 	Roots *piv.Roots
 	// URLs go into the certificates.
 	URLs ca.URLs
+	// Escrow opens the PUKs of cards; nil where the CA keeps none. Profiles with
+	// puk_escrow are not offered without it.
+	Escrow *EscrowKey
 	// Keys says which keys are too weak; the zero value is strict enough.
 	Keys      ca.KeyPolicy
 	Passwords PasswordParams
@@ -46,6 +49,7 @@ type Enroller struct {
 	login    *login
 	accounts *Accounts
 	codes    *Codes
+	escrow   *Escrow
 	policy   atomic.Pointer[policy]
 
 	// What each answer carries, made once.
@@ -86,6 +90,7 @@ func New(c Config) (*Enroller, error) {
 		return nil, err
 	}
 	e.codes = NewCodes(c.Store, e.now)
+	e.escrow = NewEscrow(c.Store, c.Escrow, e.logger, e.now)
 	e.login = &login{hasher: e.accounts.hasher, verified: newVerifiedSet(e.now), throttle: newThrottle(e.now)}
 	e.encodeChain()
 	return e, nil
@@ -124,6 +129,9 @@ func (e *Enroller) Accounts() *Accounts { return e.accounts }
 
 // Codes is the service for codes.
 func (e *Enroller) Codes() *Codes { return e.codes }
+
+// Escrow is the service for cards' PUKs.
+func (e *Enroller) Escrow() *Escrow { return e.escrow }
 
 // ProfileNames are the names of profiles in the order in which they are
 // offered: "user" first, the others by name.
@@ -166,6 +174,10 @@ func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
 	if err != nil {
 		return nil, err
 	}
+	escrow, err := e.offerEscrow(id, p)
+	if err != nil {
+		return nil, err
+	}
 	subject, sans, err := p.Describe(id.Account.person())
 	if err != nil {
 		return nil, refusef("profile.names", "the profile %s does not fit the account: %v", p.Name(), err)
@@ -181,8 +193,24 @@ func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
 	return &Offer{
 		Profile: p.Name(), Account: id.Account.Name, Subject: subject, SANs: sans,
 		Nonce: nonce, NonceExpires: nonce.expires(), Plan: p.Plan,
-		LifetimeSeconds: int64(lifetime / time.Second), Issuer: e.issuer.ID(),
+		LifetimeSeconds: int64(lifetime / time.Second), Issuer: e.issuer.ID(), EscrowKey: escrow,
 	}, nil
+}
+
+// offerEscrow is the key to seal a card's PUK with, where the profile wants that.
+// Without one, a card must not be touched; but a renewal leaves the PUK as it is.
+func (e *Enroller) offerEscrow(id *Identity, p *Profile) ([]byte, error) {
+	if !p.Plan.PUKEscrow {
+		return nil, nil
+	}
+	key, err := e.escrow.public()
+	if err != nil && id.renews() != nil {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return key.Bytes(), nil
 }
 
 // RenewalCode gives the holder of a certificate in force the code with which to

@@ -40,6 +40,7 @@ func (e *Enroller) Handler() http.Handler {
 	e.route(mux, "/api/v1/profiles/{name}", map[string]call{"GET": e.getProfile})
 	e.route(mux, "/api/v1/certificates", map[string]call{"GET": e.listCertificates, "POST": e.postCertificate})
 	e.route(mux, "/api/v1/certificates/{serial}", map[string]call{"GET": e.getCertificate})
+	e.routeCards(mux)
 	e.route(mux, "/api/v1/renewals", map[string]call{"POST": e.postRenewal})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { e.fail(w, r, errNoRoute) })
 	return mux
@@ -48,7 +49,7 @@ func (e *Enroller) Handler() http.Handler {
 // route serves the calls at path by their method.
 func (e *Enroller) route(mux *http.ServeMux, path string, calls map[string]call) {
 	var allow []string
-	for _, method := range []string{"GET", "POST"} {
+	for _, method := range []string{"GET", "POST", "PUT"} {
 		if c, ok := calls[method]; ok {
 			allow = append(allow, method)
 			mux.Handle(method+" "+path, e.serve(c))
@@ -115,7 +116,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, errTooLarge
 	case err != nil:
 		return nil, &formError{"the body broke off"}
-	case r.Method == http.MethodPost && !isJSON(r.Header.Get("Content-Type")):
+	case r.Method != http.MethodGet && !isJSON(r.Header.Get("Content-Type")):
 		// Also of an empty body: a form on another site can't send this type, and a
 		// browser would add the client certificate by itself.
 		return nil, errMediaType

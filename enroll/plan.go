@@ -39,6 +39,9 @@ type PlanConfig struct {
 	// CardSerials are the serial numbers of the cards let in; all where there is none.
 	CardSerials []uint32 `toml:"card_serials" json:"card_serials,omitempty"`
 	DeviceConfig
+	// PUKEscrow has the card's PUK made at random, shown to nobody and kept by the CA,
+	// sealed, so that an officer can have it released.
+	PUKEscrow bool `toml:"puk_escrow" json:"puk_escrow,omitempty"`
 }
 
 // An AttestationRule is whether a card must prove that it made the key.
@@ -64,6 +67,7 @@ type Plan struct {
 	FormFactors []byte   // as in piv.Statement; nil for all
 	CardSerials []uint32 // those that the configuration itself lists
 	Devices     Devices
+	PUKEscrow   bool
 	// Algorithms are those that the profile lets be certified, the preferred
 	// first. [NewProfile] fills them in.
 	Algorithms []piv.Algorithm
@@ -99,7 +103,7 @@ func NewPlan(c PlanConfig) (Plan, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", field, err))
 		}
 	}
-	p := Plan{FIPS: c.FIPS, CardSerials: slices.Clone(c.CardSerials)}
+	p := Plan{FIPS: c.FIPS, CardSerials: slices.Clone(c.CardSerials), PUKEscrow: c.PUKEscrow}
 	var err error
 	p.Slot, err = piv.ParseSlot(orDefault(c.Slot, "9a"))
 	fail("slot", err)
@@ -129,6 +133,8 @@ func NewPlan(c PlanConfig) (Plan, error) {
 func (p *Plan) consistent(restricts bool) error {
 	restricts = restricts || p.FIPS || len(p.FormFactors) > 0 || len(p.CardSerials) > 0
 	switch {
+	case p.Attestation != AttestationRequired && p.PUKEscrow:
+		return errors.New("puk_escrow: which card it is can only be known by attestation = \"required\"")
 	case p.Attestation != AttestationRequired && restricts:
 		return errors.New("fips, cspn, form_factors, blocked_firmware, and card and denied serials can only be known by attestation = \"required\"")
 	case p.Attestation == AttestationRequired && p.MinFirmware.Less(firstAttesting):
@@ -177,7 +183,7 @@ func (p Plan) Config() PlanConfig {
 	c := PlanConfig{
 		Slot: p.Slot.String(), PINPolicy: p.PINPolicy.String(), TouchPolicy: p.TouchPolicy.String(),
 		Attestation: string(p.Attestation), MinFirmware: p.MinFirmware.String(),
-		FIPS: p.FIPS, CardSerials: p.CardSerials,
+		FIPS: p.FIPS, CardSerials: p.CardSerials, PUKEscrow: p.PUKEscrow,
 	}
 	c.CSPN = p.Devices.CSPN
 	for _, b := range p.Devices.Blocked {

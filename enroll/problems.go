@@ -113,8 +113,16 @@ func statusOfRule(rule string) int {
 		return http.StatusUnauthorized
 	case "code.spent", "nonce.spent", "key.taken":
 		return http.StatusConflict
-	case "profile.unknown":
+	case "profile.unknown", "escrow.none":
 		return http.StatusNotFound
+	case "escrow.waiting", "escrow.taken":
+		return http.StatusConflict
+	case "escrow.denied", "escrow.profile":
+		return http.StatusForbidden
+	case "escrow.expired":
+		return http.StatusGone
+	case "escrow.limit":
+		return http.StatusTooManyRequests
 	}
 	switch family, _, _ := strings.Cut(rule, "."); family {
 	case "certificate":

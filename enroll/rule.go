@@ -44,6 +44,17 @@ var rules = []Rule{
 	{"certificate.expired", "Enroll anew with a password or a code."},
 	{"certificate.usage", "Use a certificate that is made for client authentication."},
 
+	{"escrow.unavailable", "Ask an administrator: the CA's escrow key is to be restored, and the server started with it."},
+	{"escrow.missing", "Run \"signet enroll\" again; in a script, give the card's PUK with --puk-file."},
+	{"escrow.profile", "Enroll for a profile that has PUKs kept."},
+	{"escrow.key", "Ask for the profile again: the CA's escrow key has changed."},
+	{"escrow.limit", "Wait for some hours, or ask an officer in person."},
+	{"escrow.none", "Look at the card's serial number: \"signet card list\". A PUK that you know yourself needs no CA: \"signet card unblock\"."},
+	{"escrow.waiting", "Ask an officer to approve the request."},
+	{"escrow.denied", "Ask the officer why."},
+	{"escrow.expired", "Run \"signet card unblock --from-ca\" again: it makes another request."},
+	{"escrow.taken", "Run \"signet card unblock --from-ca\" again: it makes another request."},
+
 	{"csr.parse", "Send a PKCS#10, as PEM or as base64 of its DER."},
 	{"csr.signature", "Sign the CSR with the key that is in it."},
 	{"csr.names", "Ask for no names, or for those that the profile gives."},

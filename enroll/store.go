@@ -35,6 +35,7 @@ var (
 // returned; one begun is waited for.
 type Store interface {
 	ca.SerialStore
+	EscrowStore
 
 	// AddAccount stores a new account: ErrExists where there is one of that name.
 	AddAccount(ctx context.Context, a Account, e audit.Event) error
@@ -85,7 +86,8 @@ type Store interface {
 	// account's; with ErrNotAllowed where a temporary certificate would outlive
 	// the account's allowance for it. A card that is new, or nobody's, is the account's from then on.
 	// Whether the code or the nonce has expired and the account may enroll, the
-	// caller has checked.
+	// caller has checked. Where the certificate names a card, what is escrowed for that
+	// is proven to be the account's from then on, and no other account's.
 	RecordEnrollment(ctx context.Context, e Enrollment) (cert ca.Certificate, recorded bool, err error)
 	// RecordCertificate stores a certificate that no one enrolled for: the CA's
 	// own. ErrExists where the issuer's serial is there already.
@@ -94,8 +96,8 @@ type Store interface {
 	// ErrNotFound; ErrKeyBlocked where a certificate for it was revoked with
 	// reason keyCompromise.
 	KeyOwner(ctx context.Context, keyID [32]byte) (string, error)
-	// Forget deletes the nonces and the unused codes that had expired by then. It
-	// may do so in several steps.
+	// Forget deletes the nonces and the unused codes that had expired by then, and the
+	// requests for PUKs that had ended [KeepPUKRequests] before. It may do so in several steps.
 	Forget(ctx context.Context, then time.Time) error
 
 	// Card returns the card with that serial number, or ErrNotFound.

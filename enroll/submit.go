@@ -82,7 +82,10 @@ func (e *Enroller) check(ctx context.Context, s *submitted, profile string, der 
 	if err := s.checkCard(e.policy.Load().roots); err != nil {
 		return err
 	}
-	return e.checkUsable(ctx, s)
+	if err := e.checkUsable(ctx, s); err != nil {
+		return err
+	}
+	return e.checkEscrow(ctx, s)
 }
 
 // checkUsable refuses the card that is lost, retired or another account's, and to renew
@@ -128,6 +131,22 @@ func (s *submitted) allowedUntil() time.Time {
 		return a.Until(s.profile.Name(), s.at)
 	}
 	return time.Time{}
+}
+
+// checkEscrow wants the card's PUK kept before anything is enrolled on it. A renewal
+// is let through: cards that were set up before the profile had PUKs kept go on.
+func (e *Enroller) checkEscrow(ctx context.Context, s *submitted) error {
+	if !s.profile.Plan.PUKEscrow || s.id.renews() != nil {
+		return nil
+	}
+	kept, err := e.escrow.confirmed(ctx, s.card.Serial, s.id.Account.Name)
+	if err != nil {
+		return err
+	}
+	if !kept {
+		return refusef("escrow.missing", "the profile wants the PUK of card %d kept by the CA, and it is not", s.card.Serial)
+	}
+	return nil
 }
 
 // checkNonce wants a nonce of this server's where an attestation needs one: it

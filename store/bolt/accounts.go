@@ -121,7 +121,11 @@ func (s *Store) Forget(ctx context.Context, then time.Time) error {
 				return err
 			}
 			nonces, err := t.forgetNonces(then, slice)
-			more = codes == slice || nonces == slice
+			if err != nil {
+				return err
+			}
+			requests, err := t.forgetPUKRequests(then.Add(-enroll.KeepPUKRequests), slice)
+			more = codes == slice || nonces == slice || requests == slice
 			return err
 		})
 		if err != nil || !more {

@@ -127,6 +127,9 @@ func (s *Store) start() error {
 	if err := s.findCards(); err != nil {
 		return err
 	}
+	if err := complete(s.db); err != nil {
+		return err
+	}
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		s.flushed = newFlushed(tx.ID())
 		return s.revisions.load(tx)

@@ -144,6 +144,11 @@ func (t *tx) enroll(e enroll.Enrollment, n *newCert, event []byte) error {
 	if err := t.addCertificate(n); err != nil {
 		return err
 	}
+	if card := e.Certificate.Card; card != nil {
+		if err := t.prove(card.Serial, e.Certificate.Account, e.Certificate.IssuedAt); err != nil {
+			return err
+		}
+	}
 	return t.log(event)
 }
 

@@ -41,6 +41,10 @@ var (
 	bucketSecrets    = []byte("secrets")         // name -> 32 bytes
 	bucketCards      = []byte("cards")           // serial -> card
 	bucketOwners     = []byte("cards.owners")    // account NUL serial -> present
+	// PUKs, sealed: see escrow.go, pukrequests.go.
+	bucketEscrow      = []byte("puks")          // card account -> what is kept
+	bucketUnproven    = []byte("puks.unproven") // account NUL card -> present
+	bucketPUKRequests = []byte("puks.requests") // number -> request
 )
 
 var buckets = [][]byte{
@@ -48,6 +52,7 @@ var buckets = [][]byte{
 	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
 	bucketBlocks, bucketScopes, bucketChanges, bucketLate, bucketPartitions,
 	bucketCards, bucketOwners,
+	bucketEscrow, bucketUnproven, bucketPUKRequests,
 }
 
 // present is the value of a key that is all there is. It isn't empty, since a
@@ -92,6 +97,29 @@ func schemaOf(tx *bbolt.Tx) (uint32, error) {
 		return n, fmt.Errorf("%w: its schema is %d, and this program knows up to %d", ErrNewer, n, schema)
 	}
 	return n, nil
+}
+
+// complete makes the buckets that a store of the same schema lacks, because the
+// version of Signet that wrote it didn't know them.
+func complete(db *bbolt.DB) error {
+	missing := false
+	err := db.View(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			missing = missing || tx.Bucket(name) == nil
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func setSchema(tx *bbolt.Tx) error {

@@ -30,6 +30,7 @@ func RunReopen(t *testing.T, open func(t *testing.T) (s store.Store, reopen func
 	must(t, err)
 	partition, err := f.AddPartition(f.ctx, issuerA, "http://ca.example/crl/a/1.crl")
 	must(t, err)
+	asked := f.asked(t, "alice", e.Certificate.Card.Serial)
 	entries, events, revision := f.complete(t, issuerA), f.events(t), f.revision(t, issuerA)
 
 	f.Store = reopen()
@@ -39,6 +40,9 @@ func RunReopen(t *testing.T, open func(t *testing.T) (s store.Store, reopen func
 	gotCode, err := f.Code(f.ctx, code.Hash)
 	must(t, err)
 	equal(t, gotCode, code)
+	gotAsked, err := f.PUKRequest(f.ctx, asked.Number)
+	must(t, err)
+	equal(t, gotAsked, asked)
 	gotCert, recorded, err := f.RecordEnrollment(f.ctx, e)
 	must(t, err)
 	equal(t, recorded, false)
