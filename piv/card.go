@@ -33,13 +33,15 @@ func (s Slot) String() string { return fmt.Sprintf("%02x", byte(s)) }
 // What a card answers beside success. Errors of a Card wrap one of these where
 // it fits.
 var (
-	ErrNoService   = errors.New("the smart card service (pcscd) is not running")
-	ErrNoCard      = errors.New("no YubiKey found")
-	ErrRemoved     = errors.New("the card was pulled out")
-	ErrOtherCard   = errors.New("the card was changed for another one")
-	ErrInUse       = errors.New("another program holds the card")
-	ErrPINBlocked  = errors.New("the PIN is blocked")
-	ErrPUKBlocked  = errors.New("the PUK is blocked")
+	ErrNoService  = errors.New("the smart card service (pcscd) is not running")
+	ErrNoCard     = errors.New("no YubiKey found")
+	ErrRemoved    = errors.New("the card was pulled out")
+	ErrOtherCard  = errors.New("the card was changed for another one")
+	ErrInUse      = errors.New("another program holds the card")
+	ErrPINBlocked = errors.New("the PIN is blocked")
+	ErrPUKBlocked = errors.New("the PUK is blocked")
+	// ErrRefused is a new PIN or PUK that the card has rules of its own against.
+	ErrRefused     = errors.New("the card does not take this as its new PIN or PUK")
 	ErrNotTouched  = errors.New("the card was not touched in time")
 	ErrEmpty       = errors.New("the slot is empty")
 	ErrManagement  = errors.New("the card does not accept this management key")
@@ -137,7 +139,8 @@ type Card interface {
 	PUKTries(ctx context.Context) (left int, known bool, err error)
 	// VerifyPIN spends a try where the PIN is wrong: *WrongPINError, ErrPINBlocked.
 	VerifyPIN(ctx context.Context, pin string) error
-	// ChangePIN and ChangePUK spend a try where the old one is wrong.
+	// ChangePIN and ChangePUK spend a try where the old one is wrong: ErrRefused where the
+	// new one is not to the card's liking.
 	ChangePIN(ctx context.Context, old, new string) error
 	ChangePUK(ctx context.Context, old, new string) error
 	// UnblockPIN sets a new PIN by the PUK, and spends a PUK try where that is wrong.
@@ -196,6 +199,9 @@ type Card interface {
 
 	// Reset makes the card as new, destroying its keys, certificates and PINs.
 	Reset(ctx context.Context) error
+	// Logout makes the card forget the PIN and the management key, until they are next
+	// presented.
+	Logout(ctx context.Context) error
 	// Close lets go of the card, which forgets the PIN and the management key.
 	Close() error
 }

@@ -58,6 +58,7 @@ var causes = []struct {
 	{piv.ErrFull, exit.Failed, "\"signet card info\" shows what is on the card. Take away what nobody needs: ykman piv certificates delete SLOT. Then run the command again."},
 	{piv.ErrNoCard, exit.NoCard, "Plug the YubiKey in; \"signet card list\" shows what is there."},
 	{piv.ErrInUse, exit.CardInUse, "End that program, or have it let go: for scdaemon, gpgconf --kill scdaemon."},
+	{piv.ErrRefused, exit.Usage, "Choose another one: some cards have rules of their own. No try was spent, and the old one stays."},
 	{piv.ErrNotTouched, exit.Failed, "Run the command again and touch the card while it blinks."},
 	{piv.ErrManagement, exit.Denied, "The management key is neither the factory's nor kept under the PIN. " +
 		"Who knows it has the card keep it: ykman piv access change-management-key --generate --protect. " +

@@ -34,7 +34,8 @@ type worldKey struct{}
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
 //	                          algorithms=P-256,Ed25519; stranger: the CA doesn't trust the card
 //	trust                     now it does
-//	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH]
+//	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH [SW]]|well
+//	                          SW: from the NTH on each is answered so; well: no faults any more
 //	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
 //	server stop               the CA is gone for good
 //	pcscd stop                so is the PC/SC service
@@ -170,7 +171,14 @@ func doCard(ts *testscript.TestScript, c *softcard.Card, args []string) {
 			f.Nth, err = strconv.Atoi(args[3])
 			ts.Check(err)
 		}
+		if len(args) > 4 {
+			sw, err := strconv.ParseUint(args[4], 16, 16)
+			ts.Check(err)
+			f.SW, f.Repeat = uint16(sw), true
+		}
 		c.Inject(f)
+	case "well":
+		c.ClearFaults()
 	default:
 		ts.Fatalf("a card can't %q", args[0])
 	}

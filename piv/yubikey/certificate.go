@@ -49,20 +49,23 @@ func (c *card) Certificate(ctx context.Context, s piv.Slot) (cert *x509.Certific
 func (c *card) SetCertificate(ctx context.Context, s piv.Slot, cert *x509.Certificate) error {
 	return c.managed(ctx, func(l *link) error {
 		doing := "writing the certificate to slot " + s.String()
-		full := fmt.Errorf("%s: %w", doing, piv.ErrFull)
+		size := 0
 		for _, pack := range []bool{false, true} {
 			b, err := certificateValue(cert.Raw, pack)
 			if err != nil {
 				return fmt.Errorf("%s: %w", doing, err)
 			}
-			if len(b) > maxObject {
+			if size = len(b); size > maxObject {
 				continue
 			}
 			if err = l.put(certificateObject(s), b); statusOf(err) != swNoMemory {
 				return mapManagement(doing, err)
 			}
 		}
-		return full
+		if size > maxObject {
+			return fmt.Errorf("%s: %w: compressed it has %d bytes, and a card takes %d", doing, piv.ErrFull, size, maxObject)
+		}
+		return fmt.Errorf("%s: %w", doing, piv.ErrFull)
 	})
 }
 

@@ -58,6 +58,7 @@ const (
 	swOK          = 0x9000
 	swSecurity    = 0x6982
 	swBlocked     = 0x6983
+	swConditions  = 0x6985
 	swWrongData   = 0x6a80
 	swUnsupported = 0x6a81
 	swNotFound    = 0x6a82

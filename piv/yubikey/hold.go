@@ -110,6 +110,15 @@ func (c *card) same(serial uint32) error {
 	return nil
 }
 
+func (c *card) Logout(ctx context.Context) error {
+	return c.do(ctx, func() error {
+		clear(c.management)
+		c.management = nil
+		c.letGo()
+		return nil
+	})
+}
+
 // letGo ends whoever's turn it is. PC/SC leaves the card powered, and whoever opens it
 // next could sign: so it forgets first. piv-go has no function for that, but one
 // that leaves the PIV application, to ask for the form factor.

@@ -55,7 +55,9 @@ func (l *link) keep(key []byte) error {
 	return l.sayKept()
 }
 
-// sayKept says that the card keeps its management key, unless it does.
+// sayKept says that the card keeps its management key, unless it does. Others' cards may not
+// have the object, and a full one no room for it: that is no failure, since we find the
+// key without it.
 func (l *link) sayKept() error {
 	a, err := l.admin()
 	if err != nil {
@@ -64,7 +66,10 @@ func (l *link) sayKept() error {
 	if _, derived := a.find(adminSalt); a.protected() && !derived {
 		return nil
 	}
-	return l.put(objectAdmin, a.keeping().bytes())
+	if err := l.put(objectAdmin, a.keeping().bytes()); statusOf(err) == 0 {
+		return err
+	}
+	return nil
 }
 
 // admin is what the card says of its management key.
@@ -73,7 +78,7 @@ type admin struct{ fields }
 // admin reads it: nothing where the card says nothing that we understand.
 func (l *link) admin() (admin, error) {
 	b, err := l.get(objectAdmin)
-	if statusOf(err) == swNotFound || errors.Is(err, errTLV) {
+	if statusOf(err) != 0 || errors.Is(err, errTLV) {
 		return admin{}, nil
 	}
 	return parseAdmin(b), err

@@ -251,7 +251,7 @@ func (c *card) UseManagementKey(ctx context.Context, pin string) error {
 				return err
 			} else if ok {
 				c.management = kept
-				return c.mend(l)
+				return mapError("saying that the card keeps its management key", l.sayKept())
 			}
 		}
 		ok, err := c.takes(l, factoryManagement)
@@ -264,14 +264,4 @@ func (c *card) UseManagementKey(ctx context.Context, pin string) error {
 		c.management = bytes.Clone(factoryManagement)
 		return nil
 	})
-}
-
-// mend says what is missing of the key that is kept. A card that has no room for it
-// goes on as it is.
-func (c *card) mend(l *link) error {
-	err := l.sayKept()
-	if statusOf(err) != 0 {
-		return nil
-	}
-	return mapError("saying that the card keeps its management key", err)
 }

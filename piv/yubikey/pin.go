@@ -152,6 +152,11 @@ func (c *card) change(ctx context.Context, ins, ref byte, old, new, doing, what 
 	return c.ours(ctx, func(l *link) error {
 		c.trusting = true
 		_, err := l.send(command{ins: ins, p2: ref, data: append(first, second...)})
+		// The old one was right: 6A80 for one too short, 6985 where the card has PIN
+		// complexity (Yubico, from 5.7 on).
+		if sw := statusOf(err); sw == swWrongData || sw == swConditions {
+			return fmt.Errorf("%s: %w", doing, piv.ErrRefused)
+		}
 		return mapSecret(doing, what, blocked, err)
 	})
 }

@@ -318,6 +318,34 @@ func TestFullCard(t *testing.T) {
 	}
 }
 
+// Another maker's card may have no object for what ykman wants to know.
+func TestCardWithoutAdminData(t *testing.T) {
+	soft := plug(t, softcard.Config{})[0]
+	c, ctx := openCard(t), t.Context()
+	soft.Inject(softcard.Fault{INS: insPutData, Nth: 2, Do: softcard.Fail, SW: 0x6a82})
+	must(t, c.NewManagementKey(ctx, factoryPIN))
+	m, err := c.Management(ctx)
+	if err != nil || m.Factory || m.Protected {
+		t.Errorf("%+v, %v", m, err)
+	}
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+}
+
+func TestLogout(t *testing.T) {
+	soft := plug(t, softcard.Config{})[0]
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	must(t, c.Logout(ctx))
+	soft.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
+	if sw := soft.Transmit([]byte{0, 0x20, 0, 0x80}); sw[0] == 0x90 {
+		t.Error("the PIN is still verified")
+	}
+	if err := c.SetIdentifiers(ctx); !errors.Is(err, piv.ErrManagement) {
+		t.Errorf("after Logout: %v", err)
+	}
+	must(t, c.VerifyPIN(ctx, factoryPIN))
+}
+
 // Each turn of ours or piv-go's looks whose card it is.
 func TestAnotherCardInTheReader(t *testing.T) {
 	for name, do := range map[string]func(context.Context, piv.Card) error{
