@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"signet/piv"
@@ -104,6 +105,40 @@ func TestChain(t *testing.T) {
 	}
 	_, err := piv.NewRoots().Chain(attestation(read(t, "yubikey-4.3.7-u2f-root.pem")), now)
 	wantRule(t, err, piv.RuleRoot)
+}
+
+// The issuers that are shipped are Yubico's, whoever the files are from: each is signed by the one
+// above it, up to the root.
+func TestShippedIssuers(t *testing.T) {
+	data, err := os.ReadFile("roots/yubico-piv-intermediates.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs, err := piv.ReadPEM(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.ReadFile("roots/yubico-ca-1.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors, between := x509.NewCertPool(), x509.NewCertPool()
+	anchors.AppendCertsFromPEM(root)
+	issuers := 0
+	for _, c := range certs {
+		between.AddCert(c)
+	}
+	for _, c := range certs {
+		if _, err := c.Verify(x509.VerifyOptions{Roots: anchors, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+			t.Errorf("%s: %v", c.Subject, err)
+		}
+		if strings.HasPrefix(c.Subject.CommonName, "Yubico PIV Attestation ") && c.MaxPathLen == 1 {
+			issuers++
+		}
+	}
+	if issuers != 3 || len(certs) != 5 {
+		t.Errorf("%d of %d certificates are PIV issuers", issuers, len(certs))
+	}
 }
 
 // Cards of a batch share f9: a statement of one card stands with the f9 that

@@ -65,7 +65,7 @@ func NewRoots(extra ...*x509.Certificate) *Roots {
 	for _, c := range mustRead("roots/yubico-piv-intermediates.pem") {
 		r.intermediates.AddCert(c)
 		// The upper intermediates sign FIDO's and OpenPGP's CAs too: only the
-		// two below them, whose path length is 1, sign PIV cards.
+		// three below them, whose path length is 1, sign PIV cards.
 		if c.MaxPathLen == 1 {
 			r.issuers[sha256.Sum256(c.Raw)] = true
 		}
