@@ -120,8 +120,7 @@ func (c *card) Logout(ctx context.Context) error {
 }
 
 // letGo ends whoever's turn it is. PC/SC leaves the card powered, and whoever opens it
-// next could sign: so it forgets first. piv-go has no function for that, but one
-// that leaves the PIV application, to ask for the form factor.
+// next could sign: so it forgets first.
 func (c *card) letGo() {
 	switch {
 	case c.link != nil:
@@ -130,10 +129,24 @@ func (c *card) letGo() {
 		}
 		_ = c.link.close()
 	case c.yk != nil:
-		if c.trusting {
-			_, _ = c.yk.FormFactor()
-		}
-		_ = c.yk.Close()
+		c.closePIVGo()
 	}
 	c.link, c.yk, c.trusting = nil, nil, false
+}
+
+// closePIVGo: piv-go has no function to forget, but one that leaves the PIV application, to
+// ask for the form factor. A card that has nowhere to go is told by us.
+func (c *card) closePIVGo() {
+	var stayed error
+	if c.trusting {
+		_, stayed = c.yk.FormFactor()
+	}
+	_ = c.yk.Close()
+	if stayed == nil {
+		return
+	}
+	if l, err := dial(c.info.Reader); err == nil {
+		l.forget()
+		_ = l.close()
+	}
 }

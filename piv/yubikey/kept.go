@@ -5,7 +5,10 @@ package yubikey
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
+
+	"signet/piv"
 )
 
 // A management key that the card keeps under its PIN stands where Yubico's
@@ -49,7 +52,11 @@ func parseKept(b []byte) []byte {
 
 // keep stores a key and says so. It wants the management key in force.
 func (l *link) keep(key []byte) error {
-	if err := l.put(objectPrinted, element(tagKept, element(tagKeptKey, key))); err != nil {
+	err := l.put(objectPrinted, element(tagKept, element(tagKeptKey, key)))
+	if statusOf(err) == swNotFound {
+		return fmt.Errorf("%w: it has no object for it", piv.ErrUnsupported)
+	}
+	if err != nil {
 		return err
 	}
 	return l.sayKept()

@@ -55,13 +55,12 @@ func (l *link) selectApplication(aid []byte) error {
 	return err
 }
 
-// forget makes the card forget the PIN and the management key: another
-// application is selected, as Yubico's own library does it. A card that has no other
-// logs out (NIST SP 800-73-4, Part 2, Section 3.2.1: P1 = FF).
+// forget makes the card forget the PIN and the management key. Logging out (NIST SP
+// 800-73-4, Part 2, Section 3.2.1: P1 = FF) is for the PIN, and not every card has it;
+// selecting another application is for both, and Yubico's own library does so.
 func (l *link) forget() {
-	if l.selectApplication(managementAID) != nil {
-		_, _ = l.send(command{ins: insVerify, p1: 0xff, p2: refPIN})
-	}
+	_, _ = l.send(command{ins: insVerify, p1: 0xff, p2: refPIN})
+	_ = l.selectApplication(managementAID)
 }
 
 // serial is the card's serial number. Before firmware 5 another application tells it.

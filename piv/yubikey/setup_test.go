@@ -5,6 +5,7 @@ package yubikey
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -329,6 +330,26 @@ func TestCardWithoutAdminData(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	must(t, c.UseManagementKey(ctx, factoryPIN))
+}
+
+// Nor has it Yubico's management application, by which a YubiKey is made to forget.
+func TestForgetsWithoutManagementApplication(t *testing.T) {
+	soft := plug(t, softcard.Config{})[0]
+	c, ctx := openCard(t), t.Context()
+	must(t, c.UseManagementKey(ctx, factoryPIN))
+	must(t, generate(ctx, c))
+	key, err := c.Key(ctx, piv.SlotAuthentication)
+	must(t, err)
+	signer, err := c.Signer(piv.SlotAuthentication, key, factoryPIN)
+	must(t, err)
+	_, err = signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256)
+	must(t, err)
+	soft.Inject(softcard.Fault{INS: 0xa4, Do: softcard.Fail, SW: 0x6a82}) // piv-go's way out
+	must(t, c.Close())
+	soft.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
+	if sw := soft.Transmit([]byte{0, 0x20, 0, 0x80}); sw[0] == 0x90 {
+		t.Error("the PIN is still verified")
+	}
 }
 
 func TestLogout(t *testing.T) {
