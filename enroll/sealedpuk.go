@@ -68,7 +68,16 @@ func (s SealedPUK) ID() string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func (s SealedPUK) keyID() []byte { return s[1 : 1+keyIDLength] }
+// KeyID is that of the key that it is sealed to, as [EscrowPublic.ID].
+func (s SealedPUK) KeyID() string { return hex.EncodeToString(s.keyID()) }
+
+// keyID is nil for one that has not its form.
+func (s SealedPUK) keyID() []byte {
+	if len(s) != sealedLength {
+		return nil
+	}
+	return s[1 : 1+keyIDLength]
+}
 
 // An EscrowPublic seals PUKs. It is not secret: offers carry it.
 type EscrowPublic struct{ key hpke.PublicKey }

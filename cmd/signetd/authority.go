@@ -43,6 +43,7 @@ type parts struct {
 	issuer  *ca.Issuer
 	serials *ca.SerialSource
 	ocsp    ocsp.Signer
+	escrow  *enroll.EscrowKey // nil where the CA has none
 	logger  *slog.Logger
 }
 
@@ -61,7 +62,7 @@ func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*
 		return nil, err
 	}
 	a.operator = &operator{
-		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
+		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker, escrow: a.enroller.Escrow(),
 		published: a.revoking.Publisher.Await, issuer: p.issuer.ID(), profiles: conf.profiles,
 		pivRoots: conf.pivRoots(), chain: []*x509.Certificate{p.issuer.Certificate(), p.issuer.Root()},
 		url: conf.URLs.HTTPS, fingerprint: fingerprint(p.issuer.Root()),
@@ -85,7 +86,7 @@ func newEnroller(conf *Config, p parts, urls ca.URLs, old *authority) (*enroll.E
 		return old.enroller, nil
 	}
 	return enroll.New(enroll.Config{
-		Store: p.store, Issuer: p.issuer, Serials: p.serials, Profiles: conf.profiles,
+		Store: p.store, Issuer: p.issuer, Serials: p.serials, Profiles: conf.profiles, Escrow: p.escrow,
 		Roots: conf.pivRoots(), URLs: urls, Logger: p.logger,
 	})
 }

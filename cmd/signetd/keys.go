@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"signet/ca"
+	"signet/enroll"
 	"signet/internal/exit"
 	"signet/revocation/ocsp"
 )
@@ -26,6 +27,10 @@ type keyring struct {
 	issuer *ca.Issuer
 	server crypto.Signer // of the TLS certificate; nil where that is another CA's
 	ocsp   ocsp.Signer   // the one to begin with; zero where it is no longer there
+	// escrow is nil where there is none, or where it can't be opened, because of escrowErr:
+	// no reason for a CA not to run.
+	escrow    *enroll.EscrowKey
+	escrowErr error
 }
 
 // openKeys opens them with the passphrase that the configuration or the
@@ -49,6 +54,7 @@ func openKeys(ctx context.Context, conf *Config) (*keyring, error) {
 			return nil, err
 		}
 	}
+	k.escrow, k.escrowErr = openEscrow(conf, passphrase)
 	k.ocsp, err = openOCSP(ctx, conf, passphrase)
 	return k, err
 }

@@ -30,6 +30,7 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			initCommand(), serveCommand(),
 			userCommand(), codeCommand(), certCommand(), revokeCommand(),
+			escrowCommand(), pukCommand(),
 			rootCommand(), configCommand(),
 		},
 	}

@@ -27,6 +27,7 @@ type operator struct {
 	accounts *enroll.Accounts
 	codes    *enroll.Codes
 	revoker  *revocation.Revoker
+	escrow   *enroll.Escrow
 	// published waits for the CRL that shows what is in the store; nil where no
 	// server runs that makes one.
 	published func(context.Context) error
@@ -61,6 +62,11 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/cert.release", operation(o.release))
 	mux.HandleFunc("POST /op/cert.choose", o.chooseCertificates)
 	mux.HandleFunc("POST /op/cert.many", o.changeMany)
+	mux.Handle("POST /op/puk.list", operation(o.listPUKRequests))
+	mux.Handle("POST /op/puk.approve", operation(o.approvePUK))
+	mux.Handle("POST /op/puk.deny", operation(o.denyPUK))
+	mux.Handle("POST /op/puk.status", operation(o.showPUK))
+	mux.Handle("POST /op/puk.take", operation(o.takePUK))
 	return mux
 }
 
@@ -118,6 +124,8 @@ func problemOf(err error) *problem.Problem {
 		set("already-revoked", "Revoked already", http.StatusConflict)
 	case errors.Is(err, revocation.ErrNotOnHold):
 		set("not-on-hold", "Not on hold", http.StatusConflict)
+	case errors.Is(err, enroll.ErrNotOpen):
+		set("not-open", "Not open", http.StatusConflict)
 	case errors.As(err, &refused):
 		set("refused", "Refused", http.StatusForbidden)
 		p.Rule, p.Hint = refused.Rule, refused.Hint

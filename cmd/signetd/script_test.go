@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 //	                          with a serial number, a card states that the key is in its slot 9a.
 //	                          ! enroll: the server refuses, and stdout says why
 //	card-root FILE            write the root of those cards
+//	puk keep|ask|take CARD    what a client does about a PUK: see pukCall
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -59,7 +60,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"make-ca": makeCA, "start": start, "stop": stop, "send": send, "await": await, "fetch": fetch, "enroll": enrollKey, "guess": guess,
-			"card-root": cardRoot,
+			"card-root": cardRoot, "puk": pukCall,
 		},
 	})
 }

@@ -8,11 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
+	"signet/enroll"
 	"signet/internal/command"
 	"signet/internal/exit"
 	"signet/store/bolt"
@@ -86,12 +88,27 @@ func openServer(ctx context.Context, conf *Config) (_ *server, err error) {
 		return nil, err
 	}
 	s.parts.issuer = keys.issuer
+	s.setEscrow(keys)
 	if keys.ocsp.Certificate != nil && s.stands(ctx, keys.ocsp.Certificate) {
 		s.parts.ocsp = keys.ocsp
 	}
 	s.parts.serials = ca.NewSerialSource(st)
 	s.certificate = &serverCertificate{parts: s.parts, key: keys.server}
 	return s, nil
+}
+
+// setEscrow says which escrow key there is, and what is amiss without one.
+func (s *server) setEscrow(keys *keyring) {
+	s.parts.escrow = keys.escrow
+	wanted := slices.ContainsFunc(enroll.ProfileNames(s.conf.profiles), func(name string) bool { return s.conf.profiles[name].Plan.PUKEscrow })
+	switch {
+	case keys.escrow != nil:
+		s.logger.Info("PUKs are kept", "escrow_key", keys.escrow.Public().ID())
+	case keys.escrowErr != nil:
+		s.logger.Error("the escrow key can't be opened: no PUK is kept or released, and profiles with puk_escrow are refused", "error", keys.escrowErr)
+	case wanted:
+		s.logger.Error("there is no escrow key: profiles with puk_escrow are refused", "hint", "signetd escrow init, or restore "+escrowKey)
+	}
 }
 
 // newLogger writes to stderr, in the configured form.
