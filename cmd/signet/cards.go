@@ -12,13 +12,17 @@ import (
 	"signet/piv/yubikey"
 )
 
-// openCard opens the card that --serial names, or the only one, and says which.
+// openCard opens the card that --serial names, or the only one, for this run alone, and says which.
 func openCard(c *cli.Context) (piv.Card, error) {
 	card, err := findCard(c)
-	if err == nil {
-		fmt.Fprintln(c.App.ErrWriter, "using "+cardLine(card.Info()))
+	if err == nil && !c.Bool("dry-run") {
+		card, err = claim(card)
 	}
-	return card, err
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintln(c.App.ErrWriter, "using "+cardLine(card.Info()))
+	return card, nil
 }
 
 func findCard(c *cli.Context) (piv.Card, error) {

@@ -18,7 +18,7 @@ import (
 // card, 0600 in a folder 0700. It holds no PIN and no password, but it may hold
 // a renewal's one-time code.
 //
-// Two runs at one card don't meet in it: a card is open once.
+// Two runs at one card must not meet in it: whoever starts one sees to that.
 type Journal struct {
 	Dir string // $XDG_STATE_HOME/signet
 }

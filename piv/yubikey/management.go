@@ -121,7 +121,7 @@ func (l *link) authenticate(kind cipherKind, key []byte) error {
 }
 
 // errRefused is a management key that isn't the card's.
-var errRefused = fmt.Errorf("%w", piv.ErrManagement)
+var errRefused = errors.New("the card refuses the management key")
 
 // authTemplate sends one step of the authentication, and gives the element of the
 // answer that is wanted.
