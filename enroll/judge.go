@@ -22,7 +22,7 @@ func (p *Plan) Judge(s *piv.Statement, algorithm piv.Algorithm) []*RefusedError 
 		}
 	}
 	// The policies are least ones: a key that asks for more than the plan is let in.
-	when(s.Slot != p.Slot, "attestation.slot", "the key is in slot %s, the profile wants %s", s.Slot, p.Slot)
+	when(!p.in(s.Slot, s.Firmware), "attestation.slot", "the key is in slot %s, the profile wants %s", s.Slot, p.Slot)
 	when(s.PINPolicy < p.PINPolicy || s.PINPolicy > piv.PINAlways, "attestation.pin-policy",
 		"the key's PIN policy is %s, the profile wants %s", s.PINPolicy, p.PINPolicy)
 	when(touchRank(s.TouchPolicy) < touchRank(p.TouchPolicy), "attestation.touch-policy",

@@ -19,6 +19,10 @@ type PlanConfig struct {
 	// Slot is the PIV slot that the key must be in: "9a" (the default), "9c",
 	// "9d", "9e", or a retired one, "82" to "95".
 	Slot string `toml:"slot" json:"slot"`
+	// AlsoSlots are retired slots that a card which can move keys, firmware 5.7 and
+	// later, may make the key in as well, to be moved to Slot: a renewal then has a new
+	// key before the old one goes. "94" and "95" where it is left out; none by an empty list.
+	AlsoSlots []string `toml:"also_slots" json:"also_slots"`
 	// PINPolicy is how often the card must at least ask for the PIN: "never",
 	// "once" (the default) or "always".
 	PINPolicy string `toml:"pin_policy" json:"pin_policy"`
@@ -59,6 +63,7 @@ const (
 // wrong. Its JSON form is that of docs/api.md.
 type Plan struct {
 	Slot        piv.Slot
+	AlsoSlots   []piv.Slot      // on cards that can move keys
 	PINPolicy   piv.PINPolicy   // at least this
 	TouchPolicy piv.TouchPolicy // at least this
 	Attestation AttestationRule
@@ -107,6 +112,8 @@ func NewPlan(c PlanConfig) (Plan, error) {
 	var err error
 	p.Slot, err = piv.ParseSlot(orDefault(c.Slot, "9a"))
 	fail("slot", err)
+	p.AlsoSlots, err = parseAlsoSlots(c.AlsoSlots)
+	fail("also_slots", err)
 	p.PINPolicy, err = piv.ParsePINPolicy(orDefault(c.PINPolicy, "once"))
 	fail("pin_policy", err)
 	p.TouchPolicy, err = piv.ParseTouchPolicy(orDefault(c.TouchPolicy, "never"))
@@ -160,6 +167,29 @@ func parseAttestationRule(s string) (AttestationRule, error) {
 	return "", fmt.Errorf("%q is no attestation rule: required, optional or none", s)
 }
 
+func parseAlsoSlots(names []string) (out []piv.Slot, err error) {
+	if names == nil {
+		return []piv.Slot{0x94, 0x95}, nil
+	}
+	for _, name := range names {
+		s, err := piv.ParseSlot(name)
+		if err == nil && !slices.Contains(piv.RetiredSlots(), s) {
+			err = fmt.Errorf("%q is no retired slot: 82 to 95", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// in reports whether a card of that firmware may have made the key in slot s. Where a
+// card can move keys, a statement tells where the key was made, not where it is.
+func (p *Plan) in(s piv.Slot, firmware piv.Version) bool {
+	return s == p.Slot || !firmware.Less(piv.FirstMoving) && slices.Contains(p.AlsoSlots, s)
+}
+
 func parseFormFactors(names []string) (out []byte, err error) {
 	for _, name := range names {
 		b, ok := formFactors[name]
@@ -185,6 +215,10 @@ func (p Plan) Config() PlanConfig {
 		Attestation: string(p.Attestation), MinFirmware: p.MinFirmware.String(),
 		FIPS: p.FIPS, CardSerials: p.CardSerials, PUKEscrow: p.PUKEscrow,
 	}
+	c.AlsoSlots = make([]string, 0, len(p.AlsoSlots)) // not nil, which would mean the default
+	for _, s := range p.AlsoSlots {
+		c.AlsoSlots = append(c.AlsoSlots, s.String())
+	}
 	c.CSPN = p.Devices.CSPN
 	for _, b := range p.Devices.Blocked {
 		c.BlockedFirmware = append(c.BlockedFirmware, b.String())
@@ -205,6 +239,9 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	var in planJSON
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
+	}
+	if in.AlsoSlots == nil {
+		in.AlsoSlots = []string{} // a server that doesn't know of them
 	}
 	plan, err := NewPlan(in.PlanConfig)
 	if err != nil {

@@ -15,7 +15,7 @@ func TestPlanDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := PlanConfig{Slot: "9a", PINPolicy: "once", TouchPolicy: "never", Attestation: "required", MinFirmware: "4.3.0"}
+	want := PlanConfig{Slot: "9a", AlsoSlots: []string{"94", "95"}, PINPolicy: "once", TouchPolicy: "never", Attestation: "required", MinFirmware: "4.3.0"}
 	if got := p.Config(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -25,6 +25,7 @@ func TestPlanDefaults(t *testing.T) {
 func TestPlanRefused(t *testing.T) {
 	for want, c := range map[string]PlanConfig{
 		"slot":         {Slot: "f9"},
+		"also_slots":   {AlsoSlots: []string{"9c"}},
 		"pin_policy":   {PINPolicy: "sometimes"},
 		"touch_policy": {TouchPolicy: "sometimes"},
 		"attestation":  {Attestation: "maybe"},

@@ -5,6 +5,9 @@ import (
 	"strconv"
 )
 
+// FirstMoving is the first firmware that moves keys from slot to slot.
+var FirstMoving = Version{5, 7, 0}
+
 // Valid reports whether s is a slot that holds a person's key: 9a, 9c, 9d, 9e,
 // or a retired one, 82 to 95.
 func (s Slot) Valid() bool {

@@ -97,6 +97,7 @@ type enrolled struct {
 	Chain       []string  `json:"chain"`       // PEM
 	Resumed     bool      `json:"resumed"`
 	Secured     bool      `json:"secured"`
+	Superseded  string    `json:"superseded,omitempty"` // serial number of the old one, revoked
 	Renewed     bool      `json:"renewed,omitempty"`
 }
 
@@ -113,7 +114,7 @@ func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed 
 	}
 	out := enrolled{Card: r.Card, Slot: r.Slot.String(), Profile: r.Profile, Subject: dn.String(cert.RawSubject),
 		Serial: r.Issued.Serial.String(), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
-		Certificate: r.Issued.Certificate, Chain: r.Issued.Chain, Resumed: r.Resumed, Secured: r.Secured, Renewed: renewed}
+		Certificate: r.Issued.Certificate, Chain: r.Issued.Chain, Resumed: r.Resumed, Secured: r.Secured, Renewed: renewed, Superseded: r.Superseded}
 	return report(c, out, func() {
 		fmt.Fprintf(c.App.Writer, "Certificate in slot %s of card %d:\n", out.Slot, r.Card.Serial)
 		describe(c.App.Writer, cert)

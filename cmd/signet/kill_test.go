@@ -83,21 +83,27 @@ func (d desk) killed(t *testing.T, cmd *exec.Cmd, n int, done bool) {
 
 // TestRenewalKilledAnywhere does the same to "signet renew --new-key", where the old
 // key is gone in the middle.
-func TestRenewalKilledAnywhere(t *testing.T) {
-	d := newDesk(t)
+func TestRenewalKilledAnywhere(t *testing.T) { killRenewals(t, softcard.Version{5, 4, 3}) }
+
+// TestSwapKilledAnywhere does the same where the card moves keys: the old key and its
+// certificate are of use until the new ones are on the card.
+func TestSwapKilledAnywhere(t *testing.T) { killRenewals(t, softcard.Version{5, 7, 1}) }
+
+func killRenewals(t *testing.T, fw softcard.Version) {
+	d := newDeskWith(t, fw)
 	d.must(t, d.enroll())
 	before := d.cards[0].Count()
 	d.must(t, d.run("renew", "--new-key", "--pin-file", "pin"))
 	total := d.cards[0].Count() - before
 	for n := 1; n <= total; n += everyNth() {
 		for _, done := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d of %d, done %v", n, total, done), func(t *testing.T) { killRenewalAt(t, n, done) })
+			t.Run(fmt.Sprintf("%d of %d, done %v", n, total, done), func(t *testing.T) { killRenewalAt(t, fw, n, done) })
 		}
 	}
 }
 
-func killRenewalAt(t *testing.T, n int, done bool) {
-	d := newDesk(t)
+func killRenewalAt(t *testing.T, fw softcard.Version, n int, done bool) {
+	d := newDeskWith(t, fw)
 	d.must(t, d.enroll())
 	d.killed(t, d.run("renew", "--new-key", "--pin-file", "pin"), n, done)
 	issued := 2
@@ -109,6 +115,9 @@ func killRenewalAt(t *testing.T, n int, done bool) {
 		t.Errorf("%d certificates were issued, want %d (%v)", n, issued, err)
 	}
 	d.must(t, d.run("status"))
+	if out, err := d.run("card", "info").CombinedOutput(); err != nil || strings.Count(string(out), "Slot ") != 1 {
+		t.Errorf("one slot was to be in use: %v\n%s", err, out)
+	}
 }
 
 func (d desk) must(t *testing.T, cmd *exec.Cmd) {
@@ -119,16 +128,18 @@ func (d desk) must(t *testing.T, cmd *exec.Cmd) {
 }
 
 func (d desk) journals() []string {
-	left, _ := filepath.Glob(filepath.Join(d.dir, "state", "signet", "*.json"))
+	left, _ := filepath.Glob(filepath.Join(d.dir, "state", "signet", "card-*.json"))
 	return left
 }
 
 // A desk is a world with the person's files.
 type desk struct{ *world }
 
-func newDesk(t *testing.T) desk {
+func newDesk(t *testing.T) desk { return newDeskWith(t, softcard.Version{5, 4, 3}) }
+
+func newDeskWith(t *testing.T, fw softcard.Version) desk {
 	t.Helper()
-	w, err := newWorld(t.Cleanup, softcard.Version{5, 4, 3}, plan{})
+	w, err := newWorld(t.Cleanup, fw, plan{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,8 @@ func renewCommand() *cli.Command {
 			&cli.BoolFlag{Name: "if-needed", Usage: "renew only a certificate that runs out soon"},
 			&cli.StringFlag{Name: "before", Usage: "with --if-needed: `HOW LONG` before its end, such as 30d; a third of its lifetime where it is left out"},
 			&cli.BoolFlag{Name: "remind", Usage: "with --if-needed: never ask for the PIN; where a renewal is due and can't be made, say so on the desktop"},
-			&cli.BoolFlag{Name: "new-key", Usage: "make a new key in the card, and destroy the old one"},
+			&cli.BoolFlag{Name: "new-key", Usage: "make a new key in the card, and destroy the old one: once the new one is certified, where the card can move keys"},
+			&cli.BoolFlag{Name: "keep-old", Usage: "with --new-key: don't have the old certificate revoked as superseded"},
 			&cli.StringFlag{Name: "algorithm", Usage: "with --new-key: its `ALGORITHM`"}),
 		Action: runRenew,
 	}
@@ -61,6 +62,7 @@ func runRenew(c *cli.Context) error {
 	}
 	cfg := ca.ceremony(c, card)
 	cfg.Slot = slot
+	cfg.KeepOld = c.Bool("keep-old")
 	cfg.Algorithm = piv.Algorithm(c.String("algorithm"))
 	result, err := ceremony.Renew(c.Context, cfg, c.Bool("new-key"))
 	if err != nil {

@@ -32,7 +32,7 @@ type worldKey struct{}
 // factory-new card 1001 with firmware 5.4.3. Beside testscript's commands:
 //
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
-//	                          algorithms=P-256,Ed25519; stranger: the CA doesn't trust the card
+//	                          algorithms=P-256,Ed25519; also=none (no other slots); stranger: the CA doesn't trust the card
 //	trust                     now it does
 //	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH [SW]]|well
 //	                          SW: from the NTH on each is answered so; well: no faults any more
@@ -98,6 +98,8 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 			p.algorithms = strings.Split(value, ",")
 		case "stranger":
 			p.stranger = true
+		case "also":
+			p.AlsoSlots = []string{}
 		case "slot":
 			p.Slot = value
 		default:

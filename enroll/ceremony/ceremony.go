@@ -26,6 +26,7 @@ type Renewer interface {
 	Authority
 	RenewalCode(ctx context.Context) (*enroll.Ticket, error)
 	Certificate(ctx context.Context, serial ca.Serial) (*enroll.Record, error)
+	Revoke(ctx context.Context, serial ca.Serial, reason ca.Reason) error
 }
 
 var _ Renewer = (*enroll.Client)(nil)
@@ -54,6 +55,8 @@ type Config struct {
 	Code func(code string) Authority
 	// Slot is the slot to renew; 0 for 9a. For Renew.
 	Slot piv.Slot
+	// KeepOld leaves the old certificate in force where a new key takes its place.
+	KeepOld bool
 }
 
 // A Result is a certificate on a card.
@@ -65,6 +68,9 @@ type Result struct {
 	Profile     string
 	Resumed     bool // what an earlier run had begun
 	Secured     bool // the factory's secrets were replaced
+	// Superseded is the serial number of the certificate that this one replaced, and that
+	// the CA revoked for that; "" where it revoked none.
+	Superseded string
 }
 
 // run is the state of one ceremony.
@@ -126,7 +132,7 @@ func Enroll(ctx context.Context, cfg Config) (*Result, error) {
 	if err := r.clearSlot(ctx); err != nil {
 		return nil, err
 	}
-	r.entry.Ticket = nil
+	r.entry.Ticket, r.entry.Replaces = nil, ""
 	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}
@@ -178,8 +184,8 @@ func (r *run) ask(ctx context.Context) error {
 	case r.Account != nil:
 		return nil
 	}
-	r.Slot = k.Slot
-	cert, err := r.matching(ctx, k.Slot)
+	r.Slot = k.home()
+	cert, err := r.matching(ctx, r.Slot)
 	if err != nil {
 		return errors.Join(ErrNotRenewable, err)
 	}
@@ -214,11 +220,12 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	k := r.entry.Key
+	superseded := r.supersede(ctx, cert)
 	if err := r.Journal.done(r.entry.Card); err != nil {
 		return nil, err
 	}
-	return &Result{Card: r.Card.Info(), Slot: k.Slot, Certificate: cert, Issued: k.Issued,
-		Profile: k.Profile, Resumed: r.resumed, Secured: r.secured}, nil
+	return &Result{Card: r.Card.Info(), Slot: k.home(), Certificate: cert, Issued: k.Issued, Profile: k.Profile,
+		Resumed: r.resumed, Secured: r.secured, Superseded: superseded}, nil
 }
 
 // same refuses to go on with a key that isn't what is asked for now.

@@ -13,6 +13,7 @@ import (
 	"fmt"
 
 	"signet/enroll"
+	"signet/piv"
 )
 
 // check sees to it that what the CA issued is for our key and leads to its root.
@@ -46,19 +47,28 @@ func (r *run) check(issued *enroll.Issued) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// install writes the certificate, reads it back and has the card prove that it
-// holds the key.
+// install puts the certificate on the card, and the key where it is for, if that is
+// elsewhere.
 func (r *run) install(ctx context.Context) (*x509.Certificate, error) {
 	k := r.entry.Key
 	cert, err := r.check(k.Issued)
 	if err != nil {
 		return nil, err
 	}
+	if k.Into != 0 {
+		return r.swap(ctx, cert)
+	}
+	return r.installIn(ctx, k.Slot, cert)
+}
+
+// installIn writes the certificate, reads it back and has the card prove that it
+// holds the key.
+func (r *run) installIn(ctx context.Context, s piv.Slot, cert *x509.Certificate) (*x509.Certificate, error) {
 	r.UI.Step(StepImport)
-	if err := r.Card.SetCertificate(ctx, k.Slot, cert); err != nil {
+	if err := r.Card.SetCertificate(ctx, s, cert); err != nil {
 		return nil, err
 	}
-	back, err := r.Card.Certificate(ctx, k.Slot)
+	back, err := r.Card.Certificate(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +76,7 @@ func (r *run) install(ctx context.Context) (*x509.Certificate, error) {
 		return nil, &MismatchError{"the card doesn't give back the certificate that was written"}
 	}
 	r.UI.Step(StepProve)
-	signer, err := r.signer(ctx, k.Slot)
+	signer, err := r.signer(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -46,6 +46,9 @@ type entry struct {
 	// Ticket is a renewal's, good for one key in place of one that may be
 	// destroyed by now.
 	Ticket *enroll.Ticket `json:"ticket,omitempty"`
+	// Replaces is the serial number of the certificate that a new key's replaces, which
+	// the CA shall revoke once that is on the card.
+	Replaces string `json:"replaces,omitempty"`
 	// Key is the key in the making; nil before.
 	Key *pendingKey `json:"key,omitempty"`
 }
@@ -55,15 +58,25 @@ type entry struct {
 type pendingKey struct {
 	Profile   string          `json:"profile"`
 	Slot      piv.Slot        `json:"slot"`
+	Into      piv.Slot        `json:"into,omitempty"` // where it is moved to at the end; 0 for nowhere
 	Algorithm piv.Algorithm   `json:"algorithm"`
 	PIN       piv.PINPolicy   `json:"pin_policy"`
 	Touch     piv.TouchPolicy `json:"touch_policy"`
-	Before    []byte          `json:"before,omitempty"` // SubjectPublicKeyInfo
-	Public    []byte          `json:"public,omitempty"` // SubjectPublicKeyInfo, once known
+	Before    []byte          `json:"before,omitempty"`   // SubjectPublicKeyInfo
+	Replaced  []byte          `json:"replaced,omitempty"` // SubjectPublicKeyInfo of the key in Into, which goes
+	Public    []byte          `json:"public,omitempty"`   // SubjectPublicKeyInfo, once known
 	CSR       []byte          `json:"csr,omitempty"`
 	Issued    *enroll.Issued  `json:"issued,omitempty"`
 	// Refused is a key, made for this, that the CA won't certify: it may go.
 	Refused bool `json:"refused,omitempty"`
+}
+
+// home is the slot that the key is for.
+func (k *pendingKey) home() piv.Slot {
+	if k.Into != 0 {
+		return k.Into
+	}
+	return k.Slot
 }
 
 func (j Journal) path(card uint32) string {
@@ -126,5 +139,5 @@ func (j Journal) Forget(card uint32) error { return j.done(card) }
 // Pending reports whether a key or certificate in the making, for that slot, waits for the next run.
 func (j Journal) Pending(ca string, card uint32, slot piv.Slot) bool {
 	e, err := j.load(ca, card)
-	return err == nil && e.Key != nil && e.Key.Slot == slot && !e.Key.Refused
+	return err == nil && e.Key != nil && e.Key.home() == slot && !e.Key.Refused
 }

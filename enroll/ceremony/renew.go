@@ -18,8 +18,10 @@ import (
 // one. It goes on where an earlier run was ended, as [Enroll] does. It fails
 // with [ErrNoCertificate] where the slot has none.
 //
-// A new key destroys the one that the holder is known by. So a one-time ticket
-// is fetched and on disk before: it still holds when nothing else does.
+// Where card and CA allow it, a new key is made in a free retired slot, and moved to the
+// old one's place once its certificate is on the card. Elsewhere a new key destroys the one
+// that the holder is known by. So a one-time ticket is fetched and on disk before: it
+// still holds when nothing else does.
 func Renew(ctx context.Context, cfg Config, newKey bool) (*Result, error) {
 	if cfg.Slot == 0 {
 		cfg.Slot = piv.SlotAuthentication
@@ -35,6 +37,10 @@ func Renew(ctx context.Context, cfg Config, newKey bool) (*Result, error) {
 	if pending && !r.entry.Key.Refused {
 		return r.resume(ctx)
 	}
+	if pending {
+		r.refused = r.entry.Key.Public
+	}
+	r.entry.Key = nil
 	if newKey {
 		return r.renewKey(ctx)
 	}
@@ -46,6 +52,7 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	if err := r.known(ctx); err != nil {
 		return nil, err
 	}
+	r.entry.Replaces = "" // with the same key both may stand: nothing of the old one is lost
 	offer, err := r.plan(ctx)
 	if err != nil {
 		return nil, err
@@ -66,9 +73,10 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	return r.finish(ctx)
 }
 
-// renewKey destroys the key and makes another.
+// renewKey makes another key beside the old one, or destroys that first.
 func (r *run) renewKey(ctx context.Context) (*Result, error) {
-	if err := r.ticket(ctx); err != nil {
+	lost, err := r.knownOrTicket(ctx)
+	if err != nil {
 		return nil, err
 	}
 	offer, err := r.plan(ctx)
@@ -78,14 +86,14 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	if err := r.choose(offer); err != nil {
 		return nil, err
 	}
-	k := r.entry.Key
-	if k.Slot != r.Slot {
-		// The profile has moved to another slot, which may be in use.
-		if err := r.clearSlot(ctx); err != nil {
+	beside, err := r.beside(ctx, offer)
+	if err != nil {
+		return nil, err
+	}
+	if !beside {
+		if err := r.clearOwn(ctx, lost); err != nil {
 			return nil, err
 		}
-	} else if k.Before, err = r.inSlot(ctx, k.Slot); err != nil {
-		return nil, err
 	}
 	if err := r.generate(ctx); err != nil {
 		return nil, err
@@ -96,24 +104,43 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	return r.finish(ctx)
 }
 
-// ticket sees to it that a one-time code is on disk, and asks with it from
-// here on: one that an earlier run got before it destroyed the key, or one for the
-// certificate in force.
-func (r *run) ticket(ctx context.Context) error {
-	err := r.known(ctx)
+// clearOwn sees to what destroying the key in the slot takes: a ticket, unless the key
+// is lost and there is one.
+func (r *run) clearOwn(ctx context.Context, lost bool) (err error) {
+	// What is in the slot now goes to disk with the ticket, so that no later run takes it
+	// for the new key.
+	k := r.entry.Key
+	if k.Slot != r.Slot {
+		// The profile has moved to another slot, which may be in use.
+		err = r.clearSlot(ctx)
+	} else {
+		k.Before, err = r.inSlot(ctx, k.Slot)
+	}
+	if err != nil || lost {
+		return err
+	}
+	return r.ticket(ctx)
+}
+
+// knownOrTicket asks as the holder of the certificate in force, or, where the key is
+// lost that an earlier run destroyed, by the ticket that it got before.
+func (r *run) knownOrTicket(ctx context.Context) (lost bool, err error) {
+	err = r.known(ctx)
 	var mismatch *MismatchError
 	if (errors.As(err, &mismatch) || errors.Is(err, ErrNoCertificate)) && r.ticketHolds() {
 		r.ca = r.Code(r.entry.Ticket.Code)
-		return r.unlock(ctx)
+		return true, r.unlock(ctx)
 	}
-	if err != nil {
-		return err
-	}
+	return false, err
+}
+
+// ticket sees to it that a one-time code is on disk, and asks with it from here on.
+func (r *run) ticket(ctx context.Context) error {
 	t, err := r.ca.(Renewer).RenewalCode(ctx)
 	if err != nil {
 		return fmt.Errorf("asking for a renewal: %w", err)
 	}
-	r.entry.Ticket, r.profile = t, t.Profile
+	r.entry.Ticket = t
 	r.ca = r.Code(t.Code)
 	return r.save()
 }
@@ -135,12 +162,13 @@ func (r *run) known(ctx context.Context) error {
 	if err := r.connect(ctx, cert); err != nil {
 		return err
 	}
-	if r.Profile != "" {
-		return nil
-	}
 	serial, ok := ca.SerialOf(cert.SerialNumber)
 	if !ok {
 		return &MismatchError{"the certificate in the slot is not of this CA"}
+	}
+	r.entry.Replaces = serial.String()
+	if r.Profile != "" {
+		return nil
 	}
 	record, err := r.ca.(Renewer).Certificate(ctx, serial)
 	if err != nil {

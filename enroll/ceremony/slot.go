@@ -124,6 +124,9 @@ func (r *run) pending(ctx context.Context) (bool, error) {
 		r.entry.Key = nil
 		return false, nil
 	}
+	if moved, err := r.moved(ctx); err != nil || moved {
+		return moved, err
+	}
 	key, err := r.Card.Key(ctx, k.Slot)
 	if errors.Is(err, piv.ErrEmpty) {
 		r.entry.Key = nil

@@ -22,6 +22,8 @@ const (
 	StepSign     Step = "signing the request on the card"
 	StepSubmit   Step = "handing the request in"
 	StepImport   Step = "writing the certificate to the card"
+	StepSwap     Step = "putting the new key in the old one's place"
+	StepReplaced Step = "having the CA revoke the old certificate as superseded"
 	StepProve    Step = "proving that card and certificate belong together"
 )
 

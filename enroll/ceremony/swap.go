@@ -1,0 +1,147 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"signet/ca"
+	"signet/enroll"
+	"signet/internal/problem"
+	"signet/piv"
+)
+
+// beside has the chosen key made in a free slot beside the one that it is for, where the
+// CA takes a key from there and the card moves keys. It reports whether it will be.
+func (r *run) beside(ctx context.Context, offer *enroll.Offer) (bool, error) {
+	k := r.entry.Key
+	_, holder := r.ca.(Renewer)
+	if !holder || k.Slot != r.Slot || r.Card.Info().Firmware.Less(piv.FirstMoving) {
+		return false, nil
+	}
+	for _, s := range offer.Plan.AlsoSlots {
+		free, err := r.free(ctx, s)
+		if err != nil {
+			return false, err
+		}
+		if free && s != k.Slot {
+			k.Slot, k.Into = s, k.Slot
+			if k.Before, err = r.inSlot(ctx, k.Slot); err != nil {
+				return false, err
+			}
+			k.Replaced, err = r.inSlot(ctx, k.Into)
+			return true, err
+		}
+	}
+	r.UI.Note(fmt.Sprintf("of the slots that the CA takes a new key from, %v, none is free: the old key is destroyed first", slices.Clone(offer.Plan.AlsoSlots)))
+	return false, nil
+}
+
+// free: neither key nor certificate in it, or a key of ours that the CA refused.
+func (r *run) free(ctx context.Context, s piv.Slot) (bool, error) {
+	there, err := r.inSlot(ctx, s)
+	if err != nil {
+		return false, err
+	}
+	if there != nil {
+		return r.refused != nil && bytes.Equal(there, r.refused), nil
+	}
+	o, err := r.look(ctx, s)
+	return o.Certificate == nil && !o.unreadable, err
+}
+
+// moved reports whether the key in the making is in its last place already.
+func (r *run) moved(ctx context.Context) (bool, error) {
+	k := r.entry.Key
+	if k.Into == 0 || k.Public == nil {
+		return false, nil
+	}
+	if !k.Into.Valid() {
+		return false, nil
+	}
+	there, err := r.inSlot(ctx, k.Into)
+	return there != nil && bytes.Equal(there, k.Public), err
+}
+
+// swap puts the new key in the old one's place. Until the new certificate is on the
+// card, and the new key has been proved to be its own, nothing of the old one is
+// touched. What was done the card itself tells: cut anywhere, the next run goes on.
+func (r *run) swap(ctx context.Context, cert *x509.Certificate) (*x509.Certificate, error) {
+	k := r.entry.Key
+	moved, err := r.moved(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !moved {
+		// Here it also turns out whether the card has room for it.
+		if _, err := r.installIn(ctx, k.Slot, cert); err != nil {
+			return nil, err
+		}
+		r.UI.Step(StepSwap)
+		if err := r.makeWay(ctx); err != nil {
+			return nil, err
+		}
+		if err := r.Card.MoveKey(ctx, k.Slot, k.Into); err != nil {
+			return nil, err
+		}
+	}
+	back, err := r.installIn(ctx, k.Into, cert)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Card.DeleteCertificate(ctx, k.Slot); err != nil && !errors.Is(err, piv.ErrEmpty) {
+		return nil, err
+	}
+	return back, nil
+}
+
+// makeWay destroys the old key, and no other.
+func (r *run) makeWay(ctx context.Context) error {
+	k := r.entry.Key
+	there, err := r.inSlot(ctx, k.Into)
+	switch {
+	case err != nil || there == nil:
+		return err
+	case !bytes.Equal(there, k.Replaced):
+		return &MismatchError{fmt.Sprintf("the key in slot %s is not the one that was to be replaced; the new one is in slot %s", k.Into, k.Slot)}
+	}
+	return r.Card.DeleteKey(ctx, k.Into)
+}
+
+// supersede has the CA revoke the certificate that the new one replaces, as the new
+// one's holder: its key is gone. The new certificate is of use whatever comes of it,
+// so that a failure is told, and is none of the renewal's.
+func (r *run) supersede(ctx context.Context, cert *x509.Certificate) string {
+	old := r.entry.Replaces
+	if old == "" || r.KeepOld || r.Holder == nil {
+		return ""
+	}
+	r.UI.Step(StepReplaced)
+	err := r.revokeOld(ctx, cert, old)
+	var p *problem.Problem
+	if errors.As(err, &p) && p.Type == problem.URN("already-revoked") {
+		return ""
+	}
+	if err != nil {
+		r.UI.Note(fmt.Sprintf("the old certificate stays in force, for a key that is gone: %v. To have it revoked: signet revoke %s --reason superseded", err, old))
+		return ""
+	}
+	return old
+}
+
+func (r *run) revokeOld(ctx context.Context, cert *x509.Certificate, old string) error {
+	serial, err := ca.ParseSerial(old)
+	if err != nil {
+		return err
+	}
+	signer, err := r.signer(ctx, r.entry.Key.home())
+	if err != nil {
+		return err
+	}
+	holder := r.Holder(tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: signer, Leaf: cert})
+	return holder.Revoke(ctx, serial, ca.Superseded)
+}
