@@ -32,24 +32,29 @@ type card struct {
 }
 
 // do runs f on the card, off the caller's goroutine: a wait for a touch can't
-// be cancelled, only left.
-func (c *card) do(ctx context.Context, f func() error) error {
+// be cancelled, only left. What f finds comes through a channel, so that who has left
+// shares nothing with it.
+func do[T any](ctx context.Context, c *card, f func() (T, error)) (found T, err error) {
 	select {
 	case <-c.idle:
 	case <-ctx.Done():
-		return ctx.Err()
+		return found, ctx.Err()
 	}
-	done := make(chan error, 1)
+	type result struct {
+		found T
+		err   error
+	}
+	done := make(chan result, 1)
 	go func() {
-		err := f()
+		found, err := f()
 		c.idle <- struct{}{}
-		done <- err
+		done <- result{found, err}
 	}()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.found, r.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return found, ctx.Err()
 	}
 }
 
@@ -58,15 +63,14 @@ func (c *card) Info() piv.Info { return c.info }
 // Key asks for the slot's metadata, which YubiKeys tell from 5.3 on; before, its
 // attestation, and for an imported key its certificate. Cards of other makers
 // may have none of these: then what was made on them just now is remembered.
-func (c *card) Key(ctx context.Context, s piv.Slot) (key piv.Key, err error) {
-	err = c.theirs(ctx, func(*pivgo.YubiKey) error {
-		key, err = c.key(s)
+func (c *card) Key(ctx context.Context, s piv.Slot) (piv.Key, error) {
+	return fromTheirs(ctx, c, func(*pivgo.YubiKey) (piv.Key, error) {
+		key, err := c.key(s)
 		if made, ok := c.made[s]; ok && (errors.Is(err, piv.ErrEmpty) || errors.Is(err, piv.ErrUnsupported)) {
-			key, err = made, nil
+			return made, nil
 		}
-		return err
+		return key, err
 	})
-	return key, err
 }
 
 func (c *card) key(s piv.Slot) (piv.Key, error) {
@@ -108,20 +112,18 @@ func (c *card) oldKey(s piv.Slot) (piv.Key, error) {
 		PINPolicy: st.PINPolicy, TouchPolicy: st.TouchPolicy, Generated: true}, nil
 }
 
-func (c *card) Attest(ctx context.Context, s piv.Slot) (a *piv.Attestation, err error) {
-	err = c.theirs(ctx, func(yk *pivgo.YubiKey) error {
+func (c *card) Attest(ctx context.Context, s piv.Slot) (*piv.Attestation, error) {
+	return fromTheirs(ctx, c, func(yk *pivgo.YubiKey) (*piv.Attestation, error) {
 		slot, err := yk.Attest(slotOf(s))
 		if err != nil {
-			return mapError("attesting slot "+s.String(), err)
+			return nil, mapError("attesting slot "+s.String(), err)
 		}
 		own, err := yk.AttestationCertificate()
 		if err != nil {
-			return mapError("reading the card's own certificate (slot f9)", err)
+			return nil, mapError("reading the card's own certificate (slot f9)", err)
 		}
-		a = &piv.Attestation{Slot: slot.Raw, Card: own.Raw}
-		return nil
+		return &piv.Attestation{Slot: slot.Raw, Card: own.Raw}, nil
 	})
-	return a, err
 }
 
 // Reset spends what is left of PIN and PUK, which is what a card wants first.

@@ -25,23 +25,23 @@ const (
 // maxCertificate bounds a certificate once it is unpacked, in bytes.
 const maxCertificate = 64 << 10
 
-func (c *card) Certificate(ctx context.Context, s piv.Slot) (cert *x509.Certificate, err error) {
-	err = c.ours(ctx, func(l *link) error {
+func (c *card) Certificate(ctx context.Context, s piv.Slot) (*x509.Certificate, error) {
+	return fromOurs(ctx, c, func(l *link) (*x509.Certificate, error) {
 		doing := "reading the certificate in slot " + s.String()
 		b, err := l.get(certificateObject(s))
 		if err != nil {
-			return mapError(doing, err)
+			return nil, mapError(doing, err)
 		}
 		der, err := parseCertificate(b)
 		if err != nil {
-			return fmt.Errorf("%s: %w", doing, err)
+			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
-		if cert, err = x509.ParseCertificate(der); err != nil {
-			return fmt.Errorf("%s: %w", doing, err)
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
-		return nil
+		return cert, nil
 	})
-	return cert, err
 }
 
 // SetCertificate compresses only what the card doesn't take otherwise: not every

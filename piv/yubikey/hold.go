@@ -18,30 +18,41 @@ import (
 // what was proven to it, so that nobody who comes in between can use it, and as each
 // begins its serial number is read: it may be another card by then.
 
-// ours gives f the card over a connection of our own.
-func (c *card) ours(ctx context.Context, f func(*link) error) error {
-	return c.do(ctx, func() error {
+// fromOurs gives f the card over a connection of our own.
+func fromOurs[T any](ctx context.Context, c *card, f func(*link) (T, error)) (T, error) {
+	return do(ctx, c, func() (none T, err error) {
 		if c.link == nil {
 			c.letGo()
 			if err := c.again(ctx, c.dialOnce); err != nil {
-				return err
+				return none, err
 			}
 		}
 		return f(c.link)
 	})
 }
 
-// theirs gives f the card by piv-go.
-func (c *card) theirs(ctx context.Context, f func(*pivgo.YubiKey) error) error {
-	return c.do(ctx, func() error {
+// fromTheirs gives f the card by piv-go.
+func fromTheirs[T any](ctx context.Context, c *card, f func(*pivgo.YubiKey) (T, error)) (T, error) {
+	return do(ctx, c, func() (none T, err error) {
 		if c.yk == nil {
 			c.letGo()
 			if err := c.again(ctx, c.openOnce); err != nil {
-				return err
+				return none, err
 			}
 		}
 		return f(c.yk)
 	})
+}
+
+// ours and theirs are for what finds nothing but that it could be done.
+func (c *card) ours(ctx context.Context, f func(*link) error) error {
+	_, err := fromOurs(ctx, c, func(l *link) (struct{}, error) { return struct{}{}, f(l) })
+	return err
+}
+
+func (c *card) theirs(ctx context.Context, f func(*pivgo.YubiKey) error) error {
+	_, err := fromTheirs(ctx, c, func(yk *pivgo.YubiKey) (struct{}, error) { return struct{}{}, f(yk) })
+	return err
 }
 
 // again connects, and waits a while for a program that came in between.
@@ -111,12 +122,13 @@ func (c *card) same(serial uint32) error {
 }
 
 func (c *card) Logout(ctx context.Context) error {
-	return c.do(ctx, func() error {
+	_, err := do(ctx, c, func() (struct{}, error) {
 		clear(c.management)
 		c.management = nil
 		c.letGo()
-		return nil
+		return struct{}{}, nil
 	})
+	return err
 }
 
 // letGo ends whoever's turn it is. PC/SC leaves the card powered, and whoever opens it

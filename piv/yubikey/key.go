@@ -56,28 +56,28 @@ func slotOf(s piv.Slot) pivgo.Slot {
 	return retired
 }
 
-func (c *card) Generate(ctx context.Context, s piv.Slot, spec piv.KeySpec) (pub crypto.PublicKey, err error) {
+func (c *card) Generate(ctx context.Context, s piv.Slot, spec piv.KeySpec) (crypto.PublicKey, error) {
 	alg, ok := algorithms[spec.Algorithm]
 	if !ok || !s.Valid() {
 		return nil, fmt.Errorf("generating %s in slot %s: %w", spec.Algorithm, s, piv.ErrUnsupported)
 	}
-	err = c.theirs(ctx, func(yk *pivgo.YubiKey) error {
+	return fromTheirs(ctx, c, func(yk *pivgo.YubiKey) (crypto.PublicKey, error) {
 		if c.management == nil {
-			return piv.ErrManagement
+			return nil, piv.ErrManagement
 		}
 		c.trusting = true
-		pub, err = yk.GenerateKey(c.management, slotOf(s), pivgo.Key{
+		pub, err := yk.GenerateKey(c.management, slotOf(s), pivgo.Key{
 			Algorithm:   alg,
 			PINPolicy:   pivgo.PINPolicy(spec.PINPolicy),
 			TouchPolicy: pivgo.TouchPolicy(spec.TouchPolicy),
 		})
-		if err == nil {
-			c.made[s] = piv.Key{Public: pub, Algorithm: spec.Algorithm,
-				PINPolicy: spec.PINPolicy, TouchPolicy: spec.TouchPolicy, Generated: true}
+		if err != nil {
+			return nil, mapManagement("generating a key in slot "+s.String(), err)
 		}
-		return mapManagement("generating a key in slot "+s.String(), err)
+		c.made[s] = piv.Key{Public: pub, Algorithm: spec.Algorithm,
+			PINPolicy: spec.PINPolicy, TouchPolicy: spec.TouchPolicy, Generated: true}
+		return pub, nil
 	})
-	return pub, err
 }
 
 // DeleteKey and MoveKey are Yubico's, from firmware 5.7 on.
@@ -126,20 +126,19 @@ func (s *signer) Public() crypto.PublicKey { return s.key.Public }
 
 // Sign fails with piv.ErrNotTouched where the key wants a touch that didn't
 // come; the card answers then as it does when it wants a PIN, which it was given.
-func (s *signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (sig []byte, err error) {
-	err = s.card.theirs(context.Background(), func(yk *pivgo.YubiKey) error {
+func (s *signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return fromTheirs(context.Background(), s.card, func(yk *pivgo.YubiKey) ([]byte, error) {
 		inner, err := s.inner(yk)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s.card.trusting = true
-		sig, err = inner.Sign(rand, digest, opts)
+		sig, err := inner.Sign(rand, digest, opts)
 		if s.key.TouchPolicy != piv.TouchNever && statusOf(err) == swSecurity {
-			return fmt.Errorf("signing: %w", piv.ErrNotTouched)
+			return nil, fmt.Errorf("signing: %w", piv.ErrNotTouched)
 		}
-		return mapSecret("signing", "PIN", piv.ErrPINBlocked, err)
+		return sig, mapSecret("signing", "PIN", piv.ErrPINBlocked, err)
 	})
-	return sig, err
 }
 
 // inner names the PIN policy itself: piv-go would else ask the card, which

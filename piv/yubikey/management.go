@@ -178,33 +178,25 @@ func (c *card) managed(ctx context.Context, f func(*link) error) error {
 	})
 }
 
-func (c *card) Management(ctx context.Context) (m piv.Management, err error) {
-	err = c.ours(ctx, func(l *link) error {
+func (c *card) Management(ctx context.Context) (piv.Management, error) {
+	return fromOurs(ctx, c, func(l *link) (m piv.Management, err error) {
 		kind, err := l.kind(c.info.Firmware)
 		if err != nil {
-			return mapError("asking for the management key's kind", err)
+			return m, mapError("asking for the management key's kind", err)
 		}
 		m.Algorithm = kind.String()
 		if m.Factory, err = c.takes(l, factoryManagement); err != nil {
-			return err
+			return m, err
 		}
 		admin, err := l.admin()
-		if err != nil {
-			return mapError("reading what is said of the management key", err)
-		}
 		m.Protected = admin.protected()
 		_, m.Derived = admin.find(adminSalt)
-		return nil
+		return m, mapError("reading what is said of the management key", err)
 	})
-	return m, err
 }
 
-func (c *card) FactoryManagementKey(ctx context.Context) (factory bool, err error) {
-	err = c.ours(ctx, func(l *link) error {
-		factory, err = c.takes(l, factoryManagement)
-		return err
-	})
-	return factory, err
+func (c *card) FactoryManagementKey(ctx context.Context) (bool, error) {
+	return fromOurs(ctx, c, func(l *link) (bool, error) { return c.takes(l, factoryManagement) })
 }
 
 // NewManagementKey keeps the key under the PIN first, then says that it is

@@ -80,19 +80,18 @@ func (l *link) has(o object) (bool, error) {
 	return false, err
 }
 
-func (c *card) Identifiers(ctx context.Context) (ids piv.Identifiers, err error) {
-	err = c.ours(ctx, func(l *link) error {
+func (c *card) Identifiers(ctx context.Context) (piv.Identifiers, error) {
+	return fromOurs(ctx, c, func(l *link) (ids piv.Identifiers, err error) {
 		chuid, err := l.get(objectCHUID)
 		switch {
 		case err == nil, errors.Is(err, errTLV):
 			ids.CHUID, ids.GUID = true, guid(chuid)
 		case statusOf(err) != swNotFound:
-			return mapError("reading the CHUID", err)
+			return ids, mapError("reading the CHUID", err)
 		}
 		ids.CCC, err = l.has(objectCCC)
-		return mapError("reading the CCC", err)
+		return ids, mapError("reading the CCC", err)
 	})
-	return ids, err
 }
 
 func (c *card) SetIdentifiers(ctx context.Context) error {

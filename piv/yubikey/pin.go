@@ -13,17 +13,11 @@ import (
 
 // PINTries asks the card. One that has verified the PIN and has no metadata no longer
 // says, and it is what it was before.
-func (c *card) PINTries(ctx context.Context) (n int, err error) {
-	err = c.ours(ctx, func(l *link) error {
-		n, err = c.readTries(l)
-		return err
-	})
-	return n, err
-}
+func (c *card) PINTries(ctx context.Context) (int, error) { return fromOurs(ctx, c, c.readTries) }
 
 func (c *card) readTries(l *link) (int, error) {
-	if n, known, err := c.triesOf(l, refPIN); known || err != nil {
-		return n, err
+	if t, err := c.triesOf(l, refPIN); t.known || err != nil {
+		return t.left, err
 	}
 	_, err := l.send(command{ins: insVerify, p2: refPIN})
 	switch n, is := triesIn(err); {
@@ -35,33 +29,28 @@ func (c *card) readTries(l *link) (int, error) {
 	return c.tries, nil
 }
 
-func (c *card) PUKTries(ctx context.Context) (n int, known bool, err error) {
-	err = c.ours(ctx, func(l *link) error {
-		n, known, err = c.triesOf(l, refPUK)
-		return err
-	})
-	return n, known, err
+func (c *card) PUKTries(ctx context.Context) (left int, known bool, err error) {
+	t, err := fromOurs(ctx, c, func(l *link) (tries, error) { return c.triesOf(l, refPUK) })
+	return t.left, t.known, err
 }
 
-func (c *card) FactorySecrets(ctx context.Context) (f piv.FactorySecrets, err error) {
-	err = c.ours(ctx, func(l *link) error {
+func (c *card) FactorySecrets(ctx context.Context) (piv.FactorySecrets, error) {
+	return fromOurs(ctx, c, func(l *link) (f piv.FactorySecrets, err error) {
 		pin, err := c.secretData(l, refPIN)
 		if err != nil {
-			return err
+			return f, err
 		}
 		puk, err := c.secretData(l, refPUK)
 		if err != nil {
-			return err
+			return f, err
 		}
-		isPIN, known := pin.find(metaDefault)
-		isPUK, knownToo := puk.find(metaDefault)
-		f.Known = known && knownToo && len(isPIN) == 1 && len(isPUK) == 1
-		if f.Known {
-			f.PIN, f.PUK = isPIN[0] != 0, isPUK[0] != 0
+		isPIN, _ := pin.find(metaDefault)
+		isPUK, _ := puk.find(metaDefault)
+		if len(isPIN) == 1 && len(isPUK) == 1 {
+			f = piv.FactorySecrets{Known: true, PIN: isPIN[0] != 0, PUK: isPUK[0] != 0}
 		}
-		return nil
+		return f, nil
 	})
-	return f, err
 }
 
 // What the metadata of PIN and PUK has.
@@ -83,16 +72,22 @@ func (c *card) secretData(l *link, ref byte) (fields, error) {
 	return m, mapError("reading what the card tells of PIN and PUK", err)
 }
 
-func (c *card) triesOf(l *link, ref byte) (left int, known bool, err error) {
+// tries are how many are left of a PIN or PUK, where the card tells.
+type tries struct {
+	left  int
+	known bool
+}
+
+func (c *card) triesOf(l *link, ref byte) (tries, error) {
 	m, err := c.secretData(l, ref)
 	if err != nil {
-		return 0, false, err
+		return tries{}, err
 	}
 	v, _ := m.find(metaRetries)
 	if len(v) != 2 {
-		return 0, false, nil
+		return tries{}, nil
 	}
-	return int(v[1]), true, nil
+	return tries{int(v[1]), true}, nil
 }
 
 // triesIn are the tries left that a refused PIN or PUK was answered with: 63Cx, 6983
