@@ -53,7 +53,7 @@ func (s *submitted) checkCard(roots *piv.Roots) error {
 	if statement.Serial == 0 { // a card that doesn't tell
 		return nil
 	}
-	s.proved = &Card{Serial: statement.Serial, Firmware: s.card.Firmware, FormFactor: s.card.FormFactor, FIPS: statement.FIPS}
+	s.proved = &Card{Serial: statement.Serial, Firmware: s.card.Firmware, FormFactor: s.card.FormFactor, FIPS: statement.FIPS, CSPN: statement.CSPN}
 	return nil
 }
 

@@ -74,6 +74,3 @@ type Allowance struct {
 	Until   time.Time `json:"until"`
 	Card    uint32    `json:"card"` // the lost one's serial number
 }
-
-// maxCardNote bounds a card's note, in octets.
-const maxCardNote = 500

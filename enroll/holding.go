@@ -18,9 +18,9 @@ type Holder struct {
 	Card uint32
 	// Account is the account. With a card, "" means the card's owner, if it has one.
 	Account string
-	// Profile is, with a card, one of which the account's certificates are meant too
-	// that are not on the card.
-	Profile string
+	// Temporary has, with a card, those of the account's certificates meant too that are of a
+	// profile which it has an allowance for, wherever their keys are.
+	Temporary bool
 	// At is now: what has expired by then is left out.
 	At time.Time
 }
@@ -42,7 +42,9 @@ type Holding struct {
 // A Decision is what becomes of a [Holding]. Its zero value changes nothing.
 type Decision struct {
 	Account *Account // stored, where not nil
-	Cards   []Card   // stored
+	// Remove is the name of an account that is deleted, as RemoveAccount does it; "" for none.
+	Remove  string
+	Cards   []Card // stored
 	Revoke  []Revoke
 	Release []ca.Serial // certificates on hold
 	Codes   [][32]byte  // the hashes of those that are deleted

@@ -25,6 +25,8 @@ var (
 	ErrCardAssigned = errors.New("this card belongs to another account")
 	ErrNotAllowed   = errors.New("the account may not have this profile any longer")
 	ErrTooMany      = errors.New("more certificates than one step changes")
+	ErrCardNotLost  = errors.New("this card is not lost")
+	ErrCardInUse    = errors.New("certificates in force are on this card")
 )
 
 // A Store keeps accounts, codes and issued certificates. Every method is one

@@ -60,6 +60,19 @@ func (r *Revoker) Release(ctx context.Context, serial ca.Serial, by string) (ca.
 	return cert, nil
 }
 
+// Changed hears of certificates that were revoked, held or released on disk by another way
+// than the Revoker's: what is kept of them is made anew, and the CRL that says so is
+// out right after.
+func (r *Revoker) Changed(serials []ca.Serial) {
+	if len(serials) == 0 {
+		return
+	}
+	for _, serial := range serials {
+		r.responder.notify(serial)
+	}
+	r.publisher.notify()
+}
+
 func (r *Revoker) revoke(ctx context.Context, serial ca.Serial, reason ca.Reason, by, action string) (ca.Certificate, error) {
 	cert, err := r.store.Certificate(ctx, r.issuer, serial)
 	if err != nil {

@@ -89,11 +89,18 @@ func (s *Store) RemoveAccount(ctx context.Context, name string, e audit.Event) e
 		return err
 	}
 	return s.update(ctx, func(t *tx) error {
-		if !t.has(bucketAccounts, []byte(name)) {
-			return enroll.ErrNotFound
+		if err := t.removeAccount(name, e.Time); err != nil {
+			return err
 		}
-		return errors.Join(t.delete(bucketAccounts, []byte(name)), t.deleteOpenCodes(name), t.freeCards(name, e.Time), t.log(event))
+		return t.log(event)
 	})
+}
+
+func (t *tx) removeAccount(name string, at time.Time) error {
+	if !t.has(bucketAccounts, []byte(name)) {
+		return enroll.ErrNotFound
+	}
+	return errors.Join(t.delete(bucketAccounts, []byte(name)), t.deleteOpenCodes(name), t.freeCards(name, at))
 }
 
 func (t *tx) account(name string) (enroll.Account, error) {

@@ -33,7 +33,7 @@ func (s *Store) ChangeHolding(ctx context.Context, of enroll.Holder, decide func
 		if err != nil {
 			return err
 		}
-		return s.apply(t, of.Issuer, d)
+		return s.apply(t, of, d)
 	})
 }
 
@@ -73,13 +73,16 @@ func (s *Store) holding(t *tx, of enroll.Holder) (h enroll.Holding, err error) {
 }
 
 // gatherCard gathers what is on the card, of whoever has enrolled with it, and the
-// owner's certificates of the profile asked for.
+// owner's temporary certificates where they are asked for.
 func (s *Store) gatherCard(t *tx, of enroll.Holder, h *enroll.Holding, owner string) error {
+	temporary := func(c certHead) bool {
+		return of.Temporary && h.Account != nil && !h.Account.Until(string(c.profile), of.At).IsZero()
+	}
 	asked := owner == ""
 	for _, account := range h.Cards[0].Holders {
 		asked = asked || account == owner
 		err := s.gather(t, of, h, account, func(c certHead) bool {
-			return c.card == of.Card || of.Profile != "" && account == owner && string(c.profile) == of.Profile
+			return c.card == of.Card || account == owner && temporary(c)
 		})
 		if err != nil {
 			return err
@@ -88,7 +91,7 @@ func (s *Store) gatherCard(t *tx, of enroll.Holder, h *enroll.Holding, owner str
 	if asked {
 		return nil
 	}
-	return s.gather(t, of, h, owner, func(c certHead) bool { return of.Profile != "" && string(c.profile) == of.Profile })
+	return s.gather(t, of, h, owner, temporary)
 }
 
 // gather adds those of the account's certificates that want wants, have not expired
@@ -140,8 +143,8 @@ func (t *tx) openCodes(account string, at time.Time) (codes []enroll.Code, err e
 }
 
 // apply does what was decided.
-func (s *Store) apply(t *tx, issuer string, d enroll.Decision) error {
-	if err := s.applyRevocations(t, issuer, d); err != nil {
+func (s *Store) apply(t *tx, of enroll.Holder, d enroll.Decision) error {
+	if err := s.applyRevocations(t, of.Issuer, d); err != nil {
 		return err
 	}
 	for _, hash := range d.Codes {
@@ -164,6 +167,11 @@ func (s *Store) apply(t *tx, issuer string, d enroll.Decision) error {
 			return fmt.Errorf("writing account %s: %w", a.Name, err)
 		}
 		if err := t.put(bucketAccounts, []byte(a.Name), record); err != nil {
+			return err
+		}
+	}
+	if d.Remove != "" {
+		if err := t.removeAccount(d.Remove, of.At); err != nil {
 			return err
 		}
 	}

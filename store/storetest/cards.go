@@ -188,8 +188,18 @@ func testHolding(t *testing.T, f *fixture) {
 	equal(t, serialsOf(h), map[ca.Serial]bool{stands.Serial: true, held.Serial: true})
 	equal(t, h.Account, &alice)
 	equal(t, h.Cards, []enroll.Card{f.card(t, 11)})
-	h, err = f.Holding(f.ctx, enroll.Holder{Issuer: issuerA, Card: 11, Profile: "temporary", At: f.now})
+	temporary := enroll.Holder{Issuer: issuerA, Card: 11, Temporary: true, At: f.now}
+	h, err = f.Holding(f.ctx, temporary)
 	must(t, err)
+	equal(t, len(h.Certificates), 2) // there is no allowance
+	alice, err = f.ChangeAccount(f.ctx, "alice", func(a *enroll.Account) error {
+		a.Temporary = []enroll.Allowance{{Profile: "temporary", Until: f.now.Add(time.Hour), Card: 11}}
+		return nil
+	}, f.event("account.change", "alice"))
+	must(t, err)
+	h, err = f.Holding(f.ctx, temporary)
+	must(t, err)
+	equal(t, h.Account, &alice)
 	equal(t, serialsOf(h), map[ca.Serial]bool{stands.Serial: true, held.Serial: true, spare.Certificate.Serial: true})
 
 	h, err = f.Holding(f.ctx, enroll.Holder{Issuer: issuerA, Account: "alice", At: f.now})
@@ -258,6 +268,13 @@ func testChangeHolding(t *testing.T, f *fixture) {
 	must(t, err)
 	equal(t, a.Disabled, true)
 	equal(t, len(f.complete(t, issuerA)), 1)
+
+	must(t, f.ChangeHolding(f.ctx, of, func(h enroll.Holding) (enroll.Decision, error) {
+		return enroll.Decision{Remove: "alice"}, nil
+	}))
+	_, err = f.Account(f.ctx, "alice")
+	fails(t, err, enroll.ErrNotFound)
+	equal(t, f.card(t, 11).Account, "")
 }
 
 var nilRevocation *ca.Revocation
