@@ -62,7 +62,8 @@ func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*
 		return nil, err
 	}
 	a.operator = &operator{
-		store: p.store, accounts: a.enroller.Accounts(), codes: a.enroller.Codes(), revoker: a.revoking.Revoker, escrow: a.enroller.Escrow(),
+		store: p.store, accounts: a.enroller.Accounts(), holdings: a.holdings(p), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
+		escrow:    a.enroller.Escrow(),
 		published: a.revoking.Publisher.Await, issuer: p.issuer.ID(), profiles: conf.profiles,
 		pivRoots: conf.pivRoots(), chain: []*x509.Certificate{p.issuer.Certificate(), p.issuer.Root()},
 		url: conf.URLs.HTTPS, fingerprint: fingerprint(p.issuer.Root()),
@@ -75,6 +76,13 @@ func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*
 		Public: a.revoking.Handler, Kept: a.revoking.Responder.ServeKept, Checks: a.checks(p), Logger: p.logger,
 	})
 	return a, err
+}
+
+// holdings change cards and accounts with what hangs on them.
+func (a *authority) holdings(p parts) *enroll.Holdings {
+	return enroll.NewHoldings(enroll.HoldingsConfig{
+		Store: p.store, Issuer: a.issuer, Temporary: a.conf.temporaryProfile(), Changed: a.revoking.Revoker.Changed, Logger: p.logger,
+	})
 }
 
 // newEnroller is old's where it can be: it remembers who tried wrong passwords.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"signet/ca"
 	"signet/internal/command"
+	"signet/internal/exit"
 )
 
 func certCommand() *cli.Command {
@@ -108,12 +110,16 @@ func certList() *cli.Command {
 	return &cli.Command{
 		Name: "list", Usage: "list certificates", Flags: append(reportFlags(filterFlags()...),
 			&cli.StringFlag{Name: "expiring", Usage: "those that are valid and run out within `TIME`: \"30d\""},
+			&cli.BoolFlag{Name: "fail-if-any", Usage: "with --expiring: exit with 14 where there are any"},
 			&cli.BoolFlag{Name: "revoked", Usage: "those that are revoked or on hold; --revoked=false: those that are not"},
 			&cli.BoolFlag{Name: "all", Usage: "the CA's own too"}),
 		Action: func(c *cli.Context) error {
 			f, after, err := filterOf(c)
 			if err != nil {
 				return err
+			}
+			if c.Bool("fail-if-any") && after.IsZero() {
+				return command.Usage(c, "--fail-if-any goes with --expiring")
 			}
 			client, err := dialOperator(c)
 			if err != nil {
@@ -125,7 +131,12 @@ func certList() *cli.Command {
 				return err
 			}
 			defer body.Close()
-			return printList(c, json.NewDecoder(body), after)
+			n, err := printList(c, json.NewDecoder(body), after)
+			if err == nil && n > 0 && c.Bool("fail-if-any") {
+				err = exit.With(exit.Expiring, fmt.Errorf("%s will run out within %s", certificates(n), c.String("expiring")),
+					"Their holders renew with \"signet renew\".")
+			}
+			return err
 		},
 	}
 }
@@ -151,6 +162,9 @@ func filterOf(c *cli.Context) (f certFilter, after time.Time, err error) {
 		}
 		after = time.Now()
 		f.ExpiresBefore = after.Add(d)
+		if f.Revoked == nil { // what is taken back needs no renewal
+			f.Revoked = new(bool)
+		}
 	}
 	return f, after, nil
 }
@@ -166,12 +180,13 @@ func parseDate(s string) (time.Time, error) {
 
 const listRow = "%-18s %-16s %-14s %-10s %-17s %s\n"
 
-// printList prints certificates as they come: a table, or with --json one
-// array of objects.
-func printList(c *cli.Context, from *json.Decoder, after time.Time) error {
-	w, asJSON, n := c.App.Writer, c.Bool("json"), 0
-	if !asJSON {
-		fmt.Fprintf(w, listRow, "SERIAL", "USER", "PROFILE", "CARD", "UNTIL", "STATE")
+// printList prints certificates as they come, but those that run out the soonest
+// first: a table, or with --json one array of objects. It returns how many of them have no
+// certificate in their place yet.
+func printList(c *cli.Context, from *json.Decoder, after time.Time) (due int, err error) {
+	l := &listing{w: c.App.Writer, asJSON: c.Bool("json"), now: after}
+	if !l.asJSON {
+		fmt.Fprintf(l.w, listRow, "SERIAL", "USER", "PROFILE", "CARD", "UNTIL", "STATE")
 	}
 	for {
 		var one certificate
@@ -180,29 +195,77 @@ func printList(c *cli.Context, from *json.Decoder, after time.Time) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("the list broke off: %w", err)
+			return l.due, fmt.Errorf("the list broke off: %w", err)
 		}
 		if one.NotAfter.Before(after) {
 			continue
 		}
-		if asJSON {
-			err = printElement(w, n, one)
-		} else {
-			one.printRow(w)
+		if err := l.add(one); err != nil {
+			return l.due, err
 		}
-		if err != nil {
+	}
+	if err := l.flush(); err != nil {
+		return l.due, err
+	}
+	if l.asJSON {
+		endElements(l.w, l.n)
+	}
+	return l.due, nil
+}
+
+// A listing is on its way to stdout.
+type listing struct {
+	w      io.Writer
+	asJSON bool
+	now    time.Time     // zero where it is not about what expires
+	sorted []certificate // what waits to be sorted by its end
+	n      int           // how many were printed
+	due    int           // and how many of them were not renewed
+}
+
+// maxSorted bounds how many wait: more are printed in parts that are sorted each.
+const maxSorted = 20_000
+
+func (l *listing) add(one certificate) error {
+	if l.now.IsZero() {
+		return l.print(one)
+	}
+	if l.sorted = append(l.sorted, one); len(l.sorted) < maxSorted {
+		return nil
+	}
+	return l.flush()
+}
+
+func (l *listing) flush() error {
+	slices.SortStableFunc(l.sorted, func(a, b certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+	for _, one := range l.sorted {
+		if err := l.print(one); err != nil {
 			return err
 		}
-		n++
 	}
-	if asJSON {
-		fmt.Fprint(w, map[bool]string{true: "[]\n", false: "\n]\n"}[n == 0])
-	}
+	l.sorted = l.sorted[:0]
 	return nil
 }
 
+func (l *listing) print(one certificate) error {
+	l.n++
+	if !one.Renewed {
+		l.due++
+	}
+	if l.asJSON {
+		return printElement(l.w, l.n-1, one)
+	}
+	one.printRow(l.w, l.now)
+	return nil
+}
+
+// endElements ends a JSON array of n elements.
+func endElements(w io.Writer, n int) {
+	fmt.Fprint(w, map[bool]string{true: "[]\n", false: "\n]\n"}[n == 0])
+}
+
 // printElement prints the nth element of a JSON array that isn't all there yet.
-func printElement(w io.Writer, n int, one certificate) error {
+func printElement(w io.Writer, n int, one any) error {
 	text, err := json.Marshal(one)
 	if err != nil {
 		return err
@@ -211,7 +274,8 @@ func printElement(w io.Writer, n int, one certificate) error {
 	return err
 }
 
-func (c certificate) printRow(w io.Writer) {
+// printRow prints c; how long it has, where now isn't zero.
+func (c certificate) printRow(w io.Writer, now time.Time) {
 	card := "-"
 	if c.Card != nil {
 		card = fmt.Sprint(c.Card.Serial)
@@ -220,8 +284,26 @@ func (c certificate) printRow(w io.Writer) {
 	if account == "" {
 		account = "(the CA's own)"
 	}
+	state := c.stateInWords()
+	if !now.IsZero() {
+		state += ", " + within(c.NotAfter.Sub(now))
+		if c.Renewed {
+			state += ", renewed"
+		}
+	}
 	// 16 of 40 digits tell them apart; commands take so few.
-	fmt.Fprintf(w, listRow, c.Serial.String()[:16], account, c.Profile, card, c.NotAfter.UTC().Format("2006-01-02 15:04"), c.stateInWords())
+	fmt.Fprintf(w, listRow, c.Serial.String()[:16], account, c.Profile, card, c.NotAfter.UTC().Format("2006-01-02 15:04"), state)
+}
+
+// within says when something is.
+func within(d time.Duration) string {
+	switch {
+	case d < 2*time.Hour:
+		return fmt.Sprintf("in %d minutes", d/time.Minute)
+	case d < 2*day:
+		return fmt.Sprintf("in %d hours", d/time.Hour)
+	}
+	return fmt.Sprintf("in %d days", d/day)
 }
 
 func (c certificate) stateInWords() string {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v2"
@@ -144,19 +142,14 @@ func (m *many) confirm() error {
 		fmt.Fprintf(w, "; %d more need no change", m.already)
 	}
 	fmt.Fprintln(w, ".")
+	const script = "In a script, give --yes."
 	switch {
 	case m.c.Bool("yes") || len(m.serials) == 0:
 		return nil
-	case m.c.String("from") == "-" || !term.IsTerminal(int(os.Stdin.Fd())):
-		return exit.With(exit.Usage, errors.New("a confirmation is wanted, and there is no terminal to ask at"),
-			"In a script, give --yes.")
+	case m.c.String("from") == "-":
+		return exit.With(exit.Usage, errors.New("a confirmation is wanted, and there is no terminal to ask at"), script)
 	}
-	fmt.Fprintf(w, "Type %q to go on: ", m.action)
-	line, _ := bufio.NewReader(io.LimitReader(os.Stdin, 100)).ReadString('\n')
-	if strings.TrimSpace(line) != m.action {
-		return exit.With(exit.Failed, errors.New("not confirmed: nothing was changed"), "")
-	}
-	return nil
+	return confirm(m.c, m.action, script)
 }
 
 func certificates(n int) string {

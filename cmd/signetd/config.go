@@ -61,6 +61,10 @@ type Config struct {
 	Attestation struct {
 		Roots []string `toml:"roots"`
 	} `toml:"attestation"`
+	Cards struct {
+		// TemporaryProfile is what the owner of a lost card may have for a while.
+		TemporaryProfile string `toml:"temporary_profile"`
+	} `toml:"cards"`
 	Profiles map[string]ProfileConfig `toml:"profiles"`
 
 	// What the check made of it.
@@ -99,6 +103,7 @@ func defaultConfig() *Config {
 	c.CRL.Lifetime, c.CRL.Overlap = duration(72*time.Hour), duration(48*time.Hour)
 	c.OCSP = OCSPConfig{Lifetime: duration(time.Hour), SignerLifetime: duration(7 * day), Memory: 2 << 20}
 	c.Log.Format, c.Log.Level = "text", "info"
+	c.Cards.TemporaryProfile = defaultTemporary
 	return c
 }
 
@@ -127,6 +132,17 @@ func (c *Config) deltaOf(issuerID string) string {
 		return ""
 	}
 	return ca.URLsAt(c.URLs.HTTP, issuerID).CRL
+}
+
+// defaultTemporary is the profile of temporary certificates where the file names none.
+const defaultTemporary = "temporary"
+
+// temporaryProfile is the profile of temporary certificates; "" where there is none.
+func (c *Config) temporaryProfile() string {
+	if c.profiles[c.Cards.TemporaryProfile] == nil {
+		return ""
+	}
+	return c.Cards.TemporaryProfile
 }
 
 // key is the intermediate key's URI, its path made right where it is a file.

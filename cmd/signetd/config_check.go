@@ -143,6 +143,9 @@ func (c *Config) checkProfiles() (errs []error) {
 			errs = append(errs, fmt.Errorf("profiles.%s: %w", name, err))
 		}
 	}
+	if name := c.Cards.TemporaryProfile; name != "" && name != defaultTemporary && len(errs) == 0 && c.profiles[name] == nil {
+		errs = append(errs, fmt.Errorf("cards.temporary_profile: there is no [profiles.%s]", name))
+	}
 	if len(c.Profiles) == 0 {
 		errs = append(errs, errors.New("profiles: there must be at least one"))
 	}

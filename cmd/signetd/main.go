@@ -29,7 +29,7 @@ func newApp() *cli.App {
 		ErrWriter:            os.Stderr,
 		Commands: []*cli.Command{
 			initCommand(), serveCommand(),
-			userCommand(), codeCommand(), certCommand(), revokeCommand(),
+			userCommand(), codeCommand(), cardCommand(), certCommand(), revokeCommand(),
 			escrowCommand(), pukCommand(),
 			rootCommand(), configCommand(),
 		},

@@ -25,6 +25,7 @@ import (
 type operator struct {
 	store    store.Store
 	accounts *enroll.Accounts
+	holdings *enroll.Holdings
 	codes    *enroll.Codes
 	revoker  *revocation.Revoker
 	escrow   *enroll.Escrow
@@ -50,9 +51,17 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/user.list", operation(o.listUsers))
 	mux.Handle("POST /op/user.show", operation(o.showUser))
 	mux.Handle("POST /op/user.passwd", operation(o.setPassword))
+	mux.Handle("POST /op/user.change", operation(o.changeUser))
 	mux.Handle("POST /op/user.disable", operation(o.disableUser))
 	mux.Handle("POST /op/user.enable", operation(o.enableUser))
 	mux.Handle("POST /op/user.remove", operation(o.removeUser))
+	mux.HandleFunc("POST /op/card.list", o.listCards)
+	mux.Handle("POST /op/card.show", operation(o.showCard))
+	mux.Handle("POST /op/card.lost", operation(o.loseCard))
+	mux.Handle("POST /op/card.found", operation(o.findCard))
+	mux.Handle("POST /op/card.retire", operation(o.retireCard))
+	mux.Handle("POST /op/card.assign", operation(o.assignCard))
+	mux.Handle("POST /op/card.import", operation(o.importCards))
 	mux.Handle("POST /op/code.new", operation(o.newCode))
 	mux.HandleFunc("POST /op/cert.list", o.listCertificates)
 	mux.Handle("POST /op/cert.show", operation(o.showCertificate))
@@ -126,6 +135,9 @@ func problemOf(err error) *problem.Problem {
 		set("not-on-hold", "Not on hold", http.StatusConflict)
 	case errors.Is(err, enroll.ErrNotOpen):
 		set("not-open", "Not open", http.StatusConflict)
+	case cardConflict(err) != "":
+		set("conflict", "Conflict", http.StatusConflict)
+		p.Hint = cardConflict(err)
 	case errors.As(err, &refused):
 		set("refused", "Refused", http.StatusForbidden)
 		p.Rule, p.Hint = refused.Rule, refused.Hint

@@ -22,6 +22,9 @@ type certificate struct {
 	KeyID string `json:"key_id"`
 	// State is "valid", "not yet valid", "expired", "on hold" or "revoked".
 	State string `json:"state"`
+	// Renewed is set where certificates were asked for that run out: the same slot of the
+	// same card has one of the same profile that ends later.
+	Renewed bool `json:"renewed,omitempty"`
 	// CRL is set in the answer to a change, to one of the values below.
 	CRL string `json:"crl,omitempty"`
 }
@@ -75,9 +78,65 @@ func (o *operator) listCertificates(w http.ResponseWriter, r *http.Request) {
 	f.Leaf = !in.All
 	now := time.Now()
 	streamJSON(w, func(send func(any) bool) error {
-		return o.store.Certificates(r.Context(), f, func(c ca.Certificate) bool { return send(certificateOf(c, now)) })
+		latest, err := o.latest(r.Context(), f, now)
+		if err != nil {
+			return err
+		}
+		return o.store.Certificates(r.Context(), f, func(c ca.Certificate) bool {
+			out := certificateOf(c, now)
+			out.Renewed = latest[placeOf(&c)].After(c.NotAfter)
+			return send(out)
+		})
 	})
 }
+
+// A place is where a certificate's successor is: nobody needs both.
+type place struct {
+	account, profile, slot string
+	card                   uint32
+}
+
+func placeOf(c *ca.Certificate) place {
+	p := place{account: c.Account, profile: c.Profile}
+	if c.Card != nil {
+		p.card, p.slot = c.Card.Serial, c.Card.Slot
+	}
+	return p
+}
+
+// latest is the end of the last certificate in force at each of the places that f has a
+// certificate at; nil where f isn't about what expires.
+func (o *operator) latest(ctx context.Context, f revocation.Filter, now time.Time) (map[place]time.Time, error) {
+	if f.ExpiresBefore.IsZero() {
+		return nil, nil
+	}
+	accounts := map[string]bool{}
+	err := o.store.Certificates(ctx, f, func(c ca.Certificate) bool {
+		if c.NotAfter.After(now) {
+			accounts[c.Account] = true
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := map[place]time.Time{}
+	for account := range accounts {
+		certs, err := o.store.CertificatesOf(ctx, account, maxSuccessors)
+		if err != nil {
+			return nil, err
+		}
+		for i := range certs {
+			if p := placeOf(&certs[i]); !certs[i].Revoked() && certs[i].NotAfter.After(out[p]) {
+				out[p] = certs[i].NotAfter
+			}
+		}
+	}
+	return out, nil
+}
+
+// maxSuccessors is how many of an account's newest certificates are looked at for successors.
+const maxSuccessors = 100
 
 func (f certFilter) filter() revocation.Filter {
 	return revocation.Filter{

@@ -18,12 +18,14 @@ type user struct {
 	Disabled bool          `json:"disabled"`
 	Password bool          `json:"password"` // whether it has one
 	Created  time.Time     `json:"created"`
+	// Temporary are the profiles that it may have for a while.
+	Temporary []enroll.Allowance `json:"temporary,omitempty"`
 }
 
 func userOf(a enroll.Account) user {
 	return user{
 		Name: a.Name, FullName: a.FullName, Email: a.Email, Roles: a.Roles, Profiles: a.Profiles,
-		Disabled: a.Disabled, Password: a.PasswordHash != "", Created: a.Created,
+		Disabled: a.Disabled, Password: a.PasswordHash != "", Created: a.Created, Temporary: a.Temporary,
 	}
 }
 
@@ -73,11 +75,30 @@ func (o *operator) setPassword(ctx context.Context, in named) (user, error) {
 	return o.showUser(ctx, in)
 }
 
-func (o *operator) disableUser(ctx context.Context, in named) (user, error) {
-	if err := o.accounts.Disable(ctx, in.Name, audit.Operator); err != nil {
-		return user{}, err
+// userChange is the input of user.change: nil leaves a field as it is.
+type userChange struct {
+	Name     string         `json:"name"`
+	FullName *string        `json:"full_name,omitempty"`
+	Email    *string        `json:"email,omitempty"`
+	Roles    *[]enroll.Role `json:"roles,omitempty"`
+	Profiles *[]string      `json:"profiles,omitempty"`
+}
+
+func (o *operator) changeUser(ctx context.Context, in userChange) (user, error) {
+	a, err := o.accounts.Update(ctx, in.Name, audit.Operator, func(a *enroll.Account) error {
+		set(&a.FullName, in.FullName)
+		set(&a.Email, in.Email)
+		set(&a.Roles, in.Roles)
+		set(&a.Profiles, in.Profiles)
+		return nil
+	})
+	return userOf(a), err
+}
+
+func set[T any](field, to *T) {
+	if to != nil {
+		*field = *to
 	}
-	return o.showUser(ctx, in)
 }
 
 func (o *operator) enableUser(ctx context.Context, in named) (user, error) {
@@ -85,14 +106,6 @@ func (o *operator) enableUser(ctx context.Context, in named) (user, error) {
 		return user{}, err
 	}
 	return o.showUser(ctx, in)
-}
-
-func (o *operator) removeUser(ctx context.Context, in named) (user, error) {
-	gone, err := o.showUser(ctx, in)
-	if err != nil {
-		return user{}, err
-	}
-	return gone, o.accounts.Remove(ctx, in.Name, audit.Operator)
 }
 
 // codeRequest is the input of code.new: Profile "" is any that the account has.

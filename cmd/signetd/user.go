@@ -16,9 +16,10 @@ func userCommand() *cli.Command {
 		userAdd(), userList(),
 		userOne("show", "show an account", "user.show"),
 		userPasswd(),
-		userOne("disable", "keep an account from logging in; its certificates stay as they are", "user.disable"),
+		userChangeCommand(),
+		userLeave("disable", "keep an account from logging in, and take back what hangs on it", "user.disable"),
 		userOne("enable", "let a disabled account log in again", "user.enable"),
-		userRemove())
+		userLeave("remove", "delete an account, and take back what hangs on it", "user.remove"))
 }
 
 // reportFlags are those of every operator's command.
@@ -105,23 +106,42 @@ func userOne(name, usage, operation string) *cli.Command {
 	}
 }
 
-func userRemove() *cli.Command {
+func userChangeCommand() *cli.Command {
 	return &cli.Command{
-		Name: "remove", Usage: "delete an account and its codes; its certificates stay as they are", ArgsUsage: "NAME", Flags: reportFlags(),
+		Name: "change", Usage: "change an account; what no flag names stays as it is", ArgsUsage: "NAME",
+		Flags: reportFlags(
+			&cli.StringFlag{Name: "full-name", Usage: "the person's `NAME`"},
+			&cli.StringFlag{Name: "email", Usage: "the person's `ADDRESS`; \"\" for none"},
+			&cli.StringSliceFlag{Name: "role", Usage: "user, officer, admin or auditor, in place of all it has; may be given more than once"},
+			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` that it may enroll for, in place of all it has; may be given more than once"}),
 		Action: func(c *cli.Context) error {
 			args, err := command.Args(c, "NAME")
 			if err != nil {
 				return err
 			}
-			var gone user
-			if err := operate(c, "user.remove", named{Name: args[0]}, &gone); err != nil {
-				return err
+			in := userChange{Name: args[0], FullName: given(c, "full-name", c.String), Email: given(c, "email", c.String), Profiles: given(c, "profile", c.StringSlice)}
+			if names := given(c, "role", c.StringSlice); names != nil {
+				roles := []enroll.Role{}
+				for _, r := range *names {
+					roles = append(roles, enroll.Role(r))
+				}
+				in.Roles = &roles
 			}
-			return report(c, gone, func(w io.Writer) {
-				fmt.Fprintf(w, "Removed %s. Certificates stay in force: \"signetd cert list --user %[1]s\" names them.\n", gone.Name)
-			})
+			if in.FullName == nil && in.Email == nil && in.Roles == nil && in.Profiles == nil {
+				return command.Usage(c, "nothing is to be changed: give --full-name, --email, --role or --profile")
+			}
+			return operateOnUser(c, "user.change", in)
 		},
 	}
+}
+
+// given is a flag's value; nil where it is not there.
+func given[T any](c *cli.Context, flag string, value func(string) T) *T {
+	if !c.IsSet(flag) {
+		return nil
+	}
+	v := value(flag)
+	return &v
 }
 
 func operateOnUser(c *cli.Context, operation string, in any) error {
@@ -167,12 +187,15 @@ func (u user) state() string {
 }
 
 func (u user) print(w io.Writer) {
-	const row = "%-10s %s\n"
+	const row = "%-12s %s\n"
 	fmt.Fprintf(w, row, "Name", u.Name)
 	fmt.Fprintf(w, row, "Full name", u.FullName)
 	fmt.Fprintf(w, row, "E-mail", u.Email)
 	fmt.Fprintf(w, row, "Roles", join(u.Roles))
 	fmt.Fprintf(w, row, "Profiles", strings.Join(u.Profiles, ", "))
+	for _, t := range u.Temporary {
+		fmt.Fprintf(w, row, "For a while", fmt.Sprintf("%s, until %s, since card %d is lost", t.Profile, t.Until.UTC().Format(timeFormat), t.Card))
+	}
 	fmt.Fprintf(w, row, "State", u.state())
 	fmt.Fprintf(w, row, "Created", u.Created.UTC().Format(timeFormat))
 }

@@ -1,0 +1,360 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"signet/ca"
+	"signet/enroll"
+	"signet/internal/cardserials"
+	"signet/internal/command"
+	"signet/internal/exit"
+)
+
+func cardCommand() *cli.Command {
+	return command.Group("card", "cards: whose they are, and what becomes of them",
+		cardList(), cardShow(), cardLost(), cardFound(), cardRetire(), cardAssign(), cardImport())
+}
+
+// stepFlags are those of every command that changes a card.
+func stepFlags(more ...cli.Flag) []cli.Flag {
+	return append(reportFlags(more...),
+		&cli.StringFlag{Name: "note", Usage: "a `NOTE` to keep with the card"},
+		&cli.BoolFlag{Name: "yes", Usage: "ask for no confirmation"})
+}
+
+func cardLost() *cli.Command {
+	return &cli.Command{
+		Name: "lost", Usage: "put all certificates on a card on hold, and let nobody enroll with it", ArgsUsage: "SERIAL",
+		Description: "\"card found\" undoes it, and leaves on hold what was so before. With --temporary the card's owner may meanwhile have certificates " +
+			"of the profile that [cards] in signetd.toml names, on another card; they end with the allowance at the latest.",
+		Flags: stepFlags(&cli.StringFlag{Name: "temporary", Usage: "let its owner have temporary certificates for `TIME`: \"7d\""}),
+		Action: func(c *cli.Context) error {
+			in, err := cardArgument(c)
+			if err != nil {
+				return err
+			}
+			if s := c.String("temporary"); s != "" {
+				d, err := parseDuration(s)
+				if err != nil {
+					return command.Usage(c, "--temporary: %w", err)
+				}
+				in.TemporarySeconds = int64(d.Seconds())
+			}
+			return stepCard(c, "lost", in)
+		},
+	}
+}
+
+func cardFound() *cli.Command {
+	return &cli.Command{
+		Name: "found", Usage: "release what \"card lost\" put on hold, and end the temporary certificates", ArgsUsage: "SERIAL", Flags: stepFlags(),
+		Action: func(c *cli.Context) error {
+			in, err := cardArgument(c)
+			if err != nil {
+				return err
+			}
+			return stepCard(c, "found", in)
+		},
+	}
+}
+
+func cardRetire() *cli.Command {
+	return &cli.Command{
+		Name: "retire", Usage: "take a card out of service for good, and revoke what is on it", ArgsUsage: "SERIAL",
+		Description: "Reasons: superseded for a card that broke or was replaced, cessationOfOperation for one that is not needed any more, " +
+			"keyCompromise for one that was stolen with its PIN, or will not be found.",
+		Flags: stepFlags(&cli.StringFlag{Name: "reason", Value: ca.Superseded.String(), Usage: "`REASON` of RFC 5280"}),
+		Action: func(c *cli.Context) error {
+			in, err := cardArgument(c)
+			if err != nil {
+				return err
+			}
+			if _, err := lastingReason(c.String("reason")); err != nil {
+				return command.Usage(c, "--reason: %w", err)
+			}
+			in.Reason = c.String("reason")
+			return stepCard(c, "retire", in)
+		},
+	}
+}
+
+func cardAssign() *cli.Command {
+	return &cli.Command{
+		Name: "assign", Usage: "make a card somebody's, before or after they enroll with it", ArgsUsage: "SERIAL USER",
+		Flags: stepFlags(&cli.BoolFlag{Name: "to-inventory", Usage: "make it nobody's, in the place of USER"}),
+		Action: func(c *cli.Context) error {
+			names := []string{"SERIAL", "USER"}
+			if c.Bool("to-inventory") {
+				names = names[:1]
+			}
+			args, err := command.Args(c, names...)
+			if err != nil {
+				return err
+			}
+			in := cardStep{Note: c.String("note")}
+			if in.Serial, err = cardSerial(c, args[0]); err != nil {
+				return err
+			}
+			if len(args) > 1 {
+				if in.Account = args[1]; in.Account == "" {
+					return command.Usage(c, "USER is missing")
+				}
+			}
+			return stepCard(c, "assign", in)
+		},
+	}
+}
+
+// cardArgument reads a command line of one serial number.
+func cardArgument(c *cli.Context) (in cardStep, err error) {
+	args, err := command.Args(c, "SERIAL")
+	if err != nil {
+		return in, err
+	}
+	in.Note = c.String("note")
+	in.Serial, err = cardSerial(c, args[0])
+	return in, err
+}
+
+func cardSerial(c *cli.Context, s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n == 0 {
+		return 0, command.Usage(c, "%q is no card's serial number", s)
+	}
+	return uint32(n), nil
+}
+
+// stepCard shows what a step would change, asks, and takes it.
+func stepCard(c *cli.Context, action string, in cardStep) error {
+	client, err := dialOperator(c)
+	if err != nil {
+		return err
+	}
+	defer client.close()
+	var falls, out fallen
+	in.Dry = true
+	if err := client.call(c.Context, "card."+action, in, &falls); err != nil {
+		return unknownCard(err)
+	}
+	if !falls.Again && (falls.certificates() > 0 || action == "retire") {
+		w := c.App.ErrWriter
+		fmt.Fprintf(w, "Card %d%s:\n", in.Serial, ownerInWords(falls.Card))
+		falls.describe(w)
+		if falls.certificates() == 0 {
+			fmt.Fprintln(w, "  nothing on it is in force; nobody will enroll with it again")
+		}
+		if !c.Bool("yes") {
+			if err := confirm(c, action, "In a script, give --yes."); err != nil {
+				return err
+			}
+		}
+	}
+	in.Dry = false
+	if err := client.call(c.Context, "card."+action, in, &out); err != nil {
+		return unknownCard(err)
+	}
+	return report(c, out, func(w io.Writer) { out.printCard(w) })
+}
+
+// unknownCard says what to do about a serial number that nobody knows.
+func unknownCard(err error) error {
+	var known *exit.Error
+	if errors.As(err, &known) && known.Code == exit.NotFound && known.Hint == "" {
+		return exit.With(exit.NotFound, err, "\"signetd card list\" names the cards, and \"user list\" the users. Nothing was ever enrolled with any other card.")
+	}
+	return err
+}
+
+func ownerInWords(c *enroll.Card) string {
+	if c == nil || c.Account == "" {
+		return ""
+	}
+	return " of " + c.Account
+}
+
+func (f *fallen) printCard(w io.Writer) {
+	card := f.Card
+	again := ""
+	if f.Again {
+		again = " already, since " + card.Changed.UTC().Format(timeFormat)
+	}
+	fmt.Fprintf(w, "%-12s %d%s: %s%s\n", "Card", card.Serial, ownerInWords(card), card.State, again)
+	f.print(w)
+}
+
+func cardShow() *cli.Command {
+	return &cli.Command{
+		Name: "show", Usage: "show a card and what is on it", ArgsUsage: "SERIAL", Flags: reportFlags(),
+		Action: func(c *cli.Context) error {
+			args, err := command.Args(c, "SERIAL")
+			if err != nil {
+				return err
+			}
+			in := cardStep{}
+			if in.Serial, err = cardSerial(c, args[0]); err != nil {
+				return err
+			}
+			var out cardState
+			if err := operate(c, "card.show", in, &out); err != nil {
+				return unknownCard(err)
+			}
+			return report(c, out, func(w io.Writer) { out.print(w) })
+		},
+	}
+}
+
+func (s cardState) print(w io.Writer) {
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%-12s %s\n", name, value)
+		}
+	}
+	row("Card", fmt.Sprint(s.Serial))
+	row("State", string(s.State)+", since "+s.Changed.UTC().Format(timeFormat))
+	row("User", s.Account)
+	row("Hardware", hardwareInWords(s.Card))
+	if s.FirstSeen.IsZero() {
+		row("First seen", "not yet")
+	} else {
+		row("First seen", s.FirstSeen.UTC().Format(timeFormat))
+	}
+	row("Enrolled by", strings.Join(s.Holders, ", "))
+	row("Note", s.Note)
+	for _, a := range s.Temporary {
+		row("Temporary", fmt.Sprintf("profile %s, until %s", a.Profile, a.Until.UTC().Format(timeFormat)))
+	}
+	for i, c := range s.Certificates {
+		state := ""
+		if slices.Contains(s.OnHold, c.Serial) {
+			state = ", on hold"
+		}
+		row([]string{"Certificates", " "}[min(i, 1)], c.String()+state)
+	}
+}
+
+func hardwareInWords(c enroll.Card) string {
+	words := []string{}
+	if c.Firmware != "" {
+		words = append(words, "firmware "+c.Firmware)
+	}
+	for _, w := range []struct {
+		has  bool
+		word string
+	}{{c.FormFactor != "", c.FormFactor}, {c.FIPS, "FIPS"}, {c.CSPN, "CSPN"}} {
+		if w.has {
+			words = append(words, w.word)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func cardList() *cli.Command {
+	return &cli.Command{
+		Name: "list", Usage: "list the cards that the CA knows",
+		Flags: reportFlags(
+			&cli.StringFlag{Name: "user", Usage: "those of `USER`"},
+			&cli.StringFlag{Name: "state", Usage: "those in `STATE`: inventory, assigned, lost or retired"}),
+		Action: func(c *cli.Context) error {
+			if _, err := command.Args(c); err != nil {
+				return err
+			}
+			f := cardFilter{Account: c.String("user"), State: enroll.CardState(c.String("state"))}
+			if f.State != "" && !slices.Contains([]enroll.CardState{enroll.CardInventory, enroll.CardAssigned, enroll.CardLost, enroll.CardRetired}, f.State) {
+				return command.Usage(c, "--state: %q is none: inventory, assigned, lost or retired", f.State)
+			}
+			client, err := dialOperator(c)
+			if err != nil {
+				return err
+			}
+			defer client.close()
+			body, err := client.post(c.Context, "card.list", f)
+			if err != nil {
+				return err
+			}
+			defer body.Close()
+			return printCards(c, json.NewDecoder(body))
+		},
+	}
+}
+
+// printCards prints cards as they come.
+func printCards(c *cli.Context, from *json.Decoder) error {
+	const row = "%-11s %-10s %-20s %-12s %s\n"
+	w, asJSON, n := c.App.Writer, c.Bool("json"), 0
+	if !asJSON {
+		fmt.Fprintf(w, row, "SERIAL", "STATE", "USER", "CHANGED", "HARDWARE AND NOTE")
+	}
+	for ; ; n++ {
+		var one enroll.Card
+		err := from.Decode(&one)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("the list broke off: %w", err)
+		}
+		if asJSON {
+			if err := printElement(w, n, one); err != nil {
+				return err
+			}
+			continue
+		}
+		about := strings.Trim(hardwareInWords(one)+"; "+one.Note, "; ")
+		fmt.Fprintf(w, row, strconv.FormatUint(uint64(one.Serial), 10), one.State, one.Account, one.Changed.UTC().Format("2006-01-02"), about)
+	}
+	if asJSON {
+		endElements(w, n)
+	}
+	return nil
+}
+
+func cardImport() *cli.Command {
+	return &cli.Command{
+		Name: "import", Usage: "put the cards of a purchase order into the inventory", ArgsUsage: "FILE",
+		Description: "FILE is a CSV file with the serial numbers in a column of their own, or a text file with one to a line. Cards that are known stay as they are.",
+		Flags:       reportFlags(&cli.StringFlag{Name: "note", Usage: "a `NOTE` to keep with each of them: the order's number"}),
+		Action: func(c *cli.Context) error {
+			args, err := command.Args(c, "FILE")
+			if err != nil {
+				return err
+			}
+			list, err := cardserials.ReadFile(args[0])
+			if err != nil {
+				return exit.With(exit.Usage, err, "Nothing was imported.")
+			}
+			return importCards(c, list)
+		},
+	}
+}
+
+func importCards(c *cli.Context, list cardserials.List) error {
+	client, err := dialOperator(c)
+	if err != nil {
+		return err
+	}
+	defer client.close()
+	var total importedCards
+	for some := range slices.Chunk(list.Serials, maxImport) {
+		var one importedCards
+		if err := client.call(c.Context, "card.import", newCards{some, c.String("note")}, &one); err != nil {
+			return exit.With(exit.CodeOf(err), fmt.Errorf("it ended after %d cards: %w", total.Added+total.Known, err),
+				"The same command again goes on with the rest.")
+		}
+		total.Added += one.Added
+		total.Known += one.Known
+		if done := total.Added + total.Known; done%20_000 == 0 {
+			fmt.Fprintf(c.App.ErrWriter, "%d of %d\n", done, len(list.Serials))
+		}
+	}
+	return report(c, total, func(w io.Writer) {
+		fmt.Fprintf(w, "%-12s %d\n%-12s %d\n", "Added", total.Added, "Known before", total.Known)
+	})
+}
