@@ -90,6 +90,9 @@ type Record struct {
 	Certificate string         `json:"certificate"` // PEM
 }
 
+// X509 is the certificate, parsed.
+func (r *Record) X509() (*x509.Certificate, error) { return parsePEM(r.Certificate) }
+
 // A Ticket is a code that renews a certificate with a new key.
 type Ticket struct {
 	Code    string    `json:"code"`

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/ca"
 	"signet/enroll"
 	"signet/enroll/ceremony"
 	"signet/internal/command"
@@ -86,19 +87,19 @@ func (n *connection) ceremony(c *cli.Context, card piv.Card) ceremony.Config {
 
 // An enrolled is the outcome of enroll and renew in JSON.
 type enrolled struct {
-	Card        piv.Info  `json:"card"`
-	Slot        string    `json:"slot"`
-	Profile     string    `json:"profile"`
-	Subject     string    `json:"subject"`
-	Serial      string    `json:"serial"`
-	NotBefore   time.Time `json:"not_before"`
-	NotAfter    time.Time `json:"not_after"`
-	Certificate string    `json:"certificate"` // PEM
-	Chain       []string  `json:"chain"`       // PEM
-	Resumed     bool      `json:"resumed"`
-	Secured     bool      `json:"secured"`
-	Superseded  string    `json:"superseded,omitempty"` // serial number of the old one, revoked
-	Renewed     bool      `json:"renewed,omitempty"`
+	Card        piv.Info    `json:"card"`
+	Slot        string      `json:"slot"`
+	Profile     string      `json:"profile"`
+	Subject     string      `json:"subject"`
+	Serial      string      `json:"serial"`
+	NotBefore   time.Time   `json:"not_before"`
+	NotAfter    time.Time   `json:"not_after"`
+	Certificate string      `json:"certificate"` // PEM
+	Chain       []string    `json:"chain"`       // PEM
+	Resumed     bool        `json:"resumed"`
+	Secured     bool        `json:"secured"`
+	Superseded  []ca.Serial `json:"superseded,omitempty"` // of the key that was replaced, revoked
+	Renewed     bool        `json:"renewed,omitempty"`
 }
 
 func (n *connection) reportRenewed(c *cli.Context, r *ceremony.Result) error {

@@ -23,7 +23,7 @@ type need struct {
 	Serial    string    `json:"serial"`
 	NotAfter  time.Time `json:"not_after"`
 	RenewFrom time.Time `json:"renew_from"`
-	// Seen: the card is not plugged in, and this is what was on it last.
+	// Seen: the card is not plugged in, or another program holds it, and this is what was on it last.
 	Seen bool `json:"card_absent,omitempty"`
 }
 
@@ -35,7 +35,7 @@ func renewIfNeeded(c *cli.Context, slot piv.Slot) error {
 		return err
 	}
 	card, err := openCard(c)
-	if errors.Is(err, piv.ErrNoCard) || errors.Is(err, piv.ErrNoService) || errors.Is(err, piv.ErrRemoved) {
+	if errors.Is(err, piv.ErrInUse) || errors.Is(err, piv.ErrNoCard) || errors.Is(err, piv.ErrNoService) || errors.Is(err, piv.ErrRemoved) {
 		return withoutCard(c, slot, before, err)
 	}
 	if err != nil {
@@ -148,7 +148,7 @@ func (n need) report(c *cli.Context) error {
 	return report(c, n, func() {
 		seen := ""
 		if n.Seen {
-			seen = "; the card is not plugged in, and this is what was on it last"
+			seen = "; the card can't be looked at now, and this is what was on it last"
 		}
 		printf(c, "Nothing to do: the certificate in slot %s of card %d holds until %s (%s). It is renewed from %s on%s.\n",
 			n.Slot, n.Card, n.NotAfter.Local().Format(time.DateOnly), left(n.NotAfter, time.Now()), n.RenewFrom.Local().Format(time.DateOnly), seen)

@@ -26,6 +26,7 @@ type Renewer interface {
 	Authority
 	RenewalCode(ctx context.Context) (*enroll.Ticket, error)
 	Certificate(ctx context.Context, serial ca.Serial) (*enroll.Record, error)
+	Certificates(ctx context.Context) ([]enroll.Record, error)
 	Revoke(ctx context.Context, serial ca.Serial, reason ca.Reason) error
 }
 
@@ -68,9 +69,9 @@ type Result struct {
 	Profile     string
 	Resumed     bool // what an earlier run had begun
 	Secured     bool // the factory's secrets were replaced
-	// Superseded is the serial number of the certificate that this one replaced, and that
-	// the CA revoked for that; "" where it revoked none.
-	Superseded string
+	// Superseded are the certificates of the key that this one's replaced, and that the CA
+	// revoked for that.
+	Superseded []ca.Serial
 }
 
 // run is the state of one ceremony.
@@ -132,7 +133,7 @@ func Enroll(ctx context.Context, cfg Config) (*Result, error) {
 	if err := r.clearSlot(ctx); err != nil {
 		return nil, err
 	}
-	r.entry.Ticket, r.entry.Replaces = nil, ""
+	r.entry.Ticket, r.entry.Replaces = nil, nil
 	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}

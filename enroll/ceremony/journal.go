@@ -46,9 +46,9 @@ type entry struct {
 	// Ticket is a renewal's, good for one key in place of one that may be
 	// destroyed by now.
 	Ticket *enroll.Ticket `json:"ticket,omitempty"`
-	// Replaces is the serial number of the certificate that a new key's replaces, which
-	// the CA shall revoke once that is on the card.
-	Replaces string `json:"replaces,omitempty"`
+	// Replaces is the key that a new one takes the place of, as SubjectPublicKeyInfo: the
+	// CA shall revoke its certificates once the new one's is on the card.
+	Replaces []byte `json:"replaces,omitempty"`
 	// Key is the key in the making; nil before.
 	Key *pendingKey `json:"key,omitempty"`
 }

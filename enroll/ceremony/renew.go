@@ -52,7 +52,7 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	if err := r.known(ctx); err != nil {
 		return nil, err
 	}
-	r.entry.Replaces = "" // with the same key both may stand: nothing of the old one is lost
+	r.entry.Replaces = nil // with the same key both may stand: nothing of the old one is lost
 	offer, err := r.plan(ctx)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (r *run) known(ctx context.Context) error {
 	if !ok {
 		return &MismatchError{"the certificate in the slot is not of this CA"}
 	}
-	r.entry.Replaces = serial.String()
+	r.entry.Replaces = cert.RawSubjectPublicKeyInfo
 	if r.Profile != "" {
 		return nil
 	}

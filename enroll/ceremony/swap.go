@@ -112,36 +112,60 @@ func (r *run) makeWay(ctx context.Context) error {
 	return r.Card.DeleteKey(ctx, k.Into)
 }
 
-// supersede has the CA revoke the certificate that the new one replaces, as the new
-// one's holder: its key is gone. The new certificate is of use whatever comes of it,
-// so that a failure is told, and is none of the renewal's.
-func (r *run) supersede(ctx context.Context, cert *x509.Certificate) string {
-	old := r.entry.Replaces
-	if old == "" || r.KeepOld || r.Holder == nil {
-		return ""
+// supersede has the CA revoke what is in force for the key that is gone, as the new
+// certificate's holder. That is of use whatever comes of it, so that a failure is
+// told, and is none of the renewal's.
+func (r *run) supersede(ctx context.Context, cert *x509.Certificate) (done []ca.Serial) {
+	if r.entry.Replaces == nil || r.KeepOld || r.Holder == nil {
+		return nil
 	}
 	r.UI.Step(StepReplaced)
-	err := r.revokeOld(ctx, cert, old)
-	var p *problem.Problem
-	if errors.As(err, &p) && p.Type == problem.URN("already-revoked") {
-		return ""
-	}
+	done, err := r.revokeOld(ctx, cert)
 	if err != nil {
-		r.UI.Note(fmt.Sprintf("the old certificate stays in force, for a key that is gone: %v. To have it revoked: signet revoke %s --reason superseded", err, old))
-		return ""
+		r.UI.Note(fmt.Sprintf("the old certificate stays in force, for a key that is gone: %v. To have it revoked: signet revoke SERIAL --reason superseded", err))
 	}
-	return old
+	return done
 }
 
-func (r *run) revokeOld(ctx context.Context, cert *x509.Certificate, old string) error {
-	serial, err := ca.ParseSerial(old)
-	if err != nil {
-		return err
-	}
+func (r *run) revokeOld(ctx context.Context, cert *x509.Certificate) (done []ca.Serial, err error) {
 	signer, err := r.signer(ctx, r.entry.Key.home())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	holder := r.Holder(tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: signer, Leaf: cert})
-	return holder.Revoke(ctx, serial, ca.Superseded)
+	own, err := holder.Certificates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range own {
+		gone, err := r.replaced(&c)
+		if err != nil {
+			return done, err
+		}
+		if !gone {
+			continue
+		}
+		err = holder.Revoke(ctx, c.Serial, ca.Superseded)
+		var p *problem.Problem
+		if errors.As(err, &p) && p.Type == problem.URN("already-revoked") {
+			continue
+		}
+		if err != nil {
+			return done, fmt.Errorf("certificate %s: %w", c.Serial, err)
+		}
+		done = append(done, c.Serial)
+	}
+	return done, nil
+}
+
+// replaced reports whether a certificate is in force for the key that is gone.
+func (r *run) replaced(c *enroll.Record) (bool, error) {
+	if c.Status != enroll.StatusGood {
+		return false, nil
+	}
+	cert, err := c.X509()
+	if err != nil {
+		return false, fmt.Errorf("reading certificate %s: %w", c.Serial, err)
+	}
+	return bytes.Equal(cert.RawSubjectPublicKeyInfo, r.entry.Replaces), nil
 }
