@@ -81,6 +81,33 @@ func (d desk) killed(t *testing.T, cmd *exec.Cmd, n int, done bool) {
 	card.PowerCycle()
 }
 
+// TestSetupKilledAnywhere does the same to "signet card setup". That a card loses its
+// power at each command is in enroll/ceremony.
+func TestSetupKilledAnywhere(t *testing.T) {
+	d := newDesk(t)
+	setup := []string{"card", "setup", "--pin-file", "pin", "--puk-file", "puk"}
+	d.must(t, d.run(setup...))
+	total := d.cards[0].Count()
+	for n := 1; n <= total; n += everyNth() {
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d of %d, done %v", n, total, done), func(t *testing.T) {
+				d := newDesk(t)
+				d.killed(t, d.run(setup...), n, done)
+				d.must(t, d.run(setup...))
+				out, err := d.run("card", "info").CombinedOutput()
+				if err != nil || strings.Contains(string(out), "factory") || !strings.Contains(string(out), "protected by the PIN") ||
+					strings.Contains(string(out), "none") || strings.Contains(string(out), "tries left: 2") {
+					t.Errorf("card info: %v\n%s", err, out)
+				}
+				d.must(t, d.run("card", "unblock", "--pin-file", "pin", "--puk-file", "puk"))
+				if left := d.journals(); len(left) > 0 {
+					t.Errorf("the journal stayed: %v", left)
+				}
+			})
+		}
+	}
+}
+
 // TestRenewalKilledAnywhere does the same to "signet renew --new-key", where the old
 // key is gone in the middle.
 func TestRenewalKilledAnywhere(t *testing.T) { killRenewals(t, softcard.Version{5, 4, 3}) }

@@ -38,11 +38,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-const (
-	factoryPIN = "123456"
-	factoryPUK = "12345678"
-)
-
 // person answers what a set-up asks, and keeps what is said.
 type person struct {
 	pin, puk string
@@ -167,6 +162,32 @@ func wellSetUp(t *testing.T, fw softcard.Version) {
 	second := c.ChangePUK(ctx, "16180339", "27182845")
 	if (first == nil) == (second == nil) {
 		t.Errorf("of the two PUKs given, %v and %v", first, second)
+	}
+}
+
+// Setting the retries puts the factory's PIN and PUK back; pulled out right then, the card has
+// a management key of its own and secrets that everybody knows. The next run replaces them.
+func TestSetUpAfterRetriesWereSet(t *testing.T) {
+	for _, fw := range []softcard.Version{{5, 4, 3}, {5, 7, 1}} {
+		t.Run(fw.String(), func(t *testing.T) {
+			_, pull := plug(t, softcard.Config{Firmware: fw, Serial: 1001})
+			defer pull()
+			ctx, p := t.Context(), &person{pin: "271828", puk: "31415926"}
+			if _, err := setUp(ctx, p, t.TempDir()); err != nil {
+				t.Fatal(err)
+			}
+			c, err := yubikey.Open(ctx, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(c.UseManagementKey(ctx, p.pin), c.SetRetries(ctx, p.pin, 5, 3), c.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := setUp(ctx, p, t.TempDir()); err != nil {
+				t.Fatal(err)
+			}
+			wellSetUp(t, fw)
+		})
 	}
 }
 
