@@ -76,6 +76,7 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/puk.deny", operation(o.denyPUK))
 	mux.Handle("POST /op/puk.status", operation(o.showPUK))
 	mux.Handle("POST /op/puk.take", operation(o.takePUK))
+	mux.HandleFunc("POST /op/plan.check", o.checkPlans)
 	return mux
 }
 

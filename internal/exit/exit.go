@@ -21,6 +21,7 @@ const (
 	Missing     = 12 // a level has no CRL in place
 	PINWanted   = 13 // a certificate is to be renewed, and there is no one to ask for the PIN
 	Expiring    = 14 // a certificate runs out soon
+	Unmet       = 15 // certificates in force do not meet their profile any more
 )
 
 // An Error is a failure as a person should read it: what went wrong, what to
