@@ -163,7 +163,7 @@ func printCard(c *cli.Context, info cardInfo) {
 	case "factory":
 		printf(c, "The management key (%s) is the factory's: \"signet card setup\" or \"signet enroll\" replaces it.\n", info.ManagementKey.Algorithm)
 	case "unknown":
-		printf(c, "The management key (%s) is not the factory's, and the card doesn't say that it keeps it.\n", info.ManagementKey.Algorithm)
+		printf(c, "The management key (%s) is not the factory's, and the card doesn't say that it keeps it: \"signet card setup\" looks under the PIN.\n", info.ManagementKey.Algorithm)
 	default:
 		printf(c, "The management key (%s) is on the card, protected by the PIN.\n", info.ManagementKey.Algorithm)
 	}
