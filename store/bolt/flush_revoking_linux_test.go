@@ -67,7 +67,7 @@ func TestFlushesPerRevocation(t *testing.T) {
 
 // A flush fails while revoking: no revision is ahead of the disk, and all parts say the same.
 func TestFlushFailsRevoking(t *testing.T) {
-	strace := needStrace(t)
+	strace, failed := needStrace(t), 0
 	for when := 40; when < 46; when++ {
 		dir := t.TempDir()
 		c := childCommand(t.Context(), "revokeflushes", dir, strace, "-f", "-o", os.DevNull,
@@ -75,9 +75,13 @@ func TestFlushFailsRevoking(t *testing.T) {
 		c.Env = append(c.Env, countEnv+"=100")
 		out := runChild(t, c)
 		if !strings.Contains(out, "failed: writing the store: input/output error") {
-			t.Errorf("no flush failed:\n%s", out)
+			continue // strace counts for each thread, and none of them flushed so often
 		}
+		failed++
 		checkRevoked(t, dir, out)
+	}
+	if failed == 0 {
+		t.Error("no flush has failed")
 	}
 }
 
