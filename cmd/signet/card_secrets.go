@@ -9,46 +9,6 @@ import (
 	"signet/internal/command"
 )
 
-func cardUnblockCommand() *cli.Command {
-	return &cli.Command{
-		Name: "unblock", Usage: "set a new PIN by the PUK, when the PIN is blocked or forgotten",
-		Flags: flags(command.JSON(), serialFlag(),
-			&cli.StringFlag{Name: "pin-file", Usage: "read the new PIN from `FILE`"},
-			&cli.StringFlag{Name: "puk-file", Usage: "read the PUK from `FILE`"}),
-		Action: runCardUnblock,
-	}
-}
-
-func runCardUnblock(c *cli.Context) error {
-	card, err := openCard(c)
-	if err != nil {
-		return err
-	}
-	defer card.Close()
-	puk, err := pukSecret.read(c)
-	if err != nil {
-		return err
-	}
-	// Before the PUK is presented: what the card refuses anyway must not cost a try.
-	if err := ceremony.CheckLength("PUK", puk); err != nil {
-		return err
-	}
-	pin, err := newPINSecret.read(c)
-	if err != nil {
-		return err
-	}
-	if err := ceremony.CheckPIN(pin); err != nil {
-		return err
-	}
-	if pin == puk {
-		return command.Usage(c, "the new PIN must not be the PUK")
-	}
-	if err := card.UnblockPIN(c.Context, puk, pin); err != nil {
-		return err
-	}
-	return report(c, card.Info(), func() { printf(c, "Card %d has a new PIN.\n", card.Info().Serial) })
-}
-
 func cardChangePINCommand() *cli.Command {
 	return &cli.Command{
 		Name: "change-pin", Usage: "set another PIN by the PIN in force, whose last try is never spent",

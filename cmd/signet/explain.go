@@ -51,6 +51,7 @@ var causes = []struct {
 	{ceremony.ErrLastTry, exit.PINBlocked, "Set a new PIN by the PUK: signet card unblock. If the PUK is lost too, only \"signet card reset\" remains."},
 	{piv.ErrPINBlocked, exit.PINBlocked, "Set a new PIN by the PUK: signet card unblock. If the PUK is lost too, only \"signet card reset\" remains."},
 	{ceremony.ErrLastPUKTry, exit.PINBlocked, "Nothing was changed. After another wrong PUK only \"signet card reset\" remains, which destroys all keys in the card's PIV application."},
+	{ceremony.ErrPUKUnknown, exit.Failed, "Nothing is on it yet: make it as new with \"signet card reset\", and run the command again."},
 	{piv.ErrPUKBlocked, exit.PINBlocked, "Only \"signet card reset\" remains; it destroys all keys in the card's PIV application."},
 	{piv.ErrNoService, exit.NoCard, "Install and start pcscd: apt install pcscd && systemctl enable --now pcscd.socket"},
 	{piv.ErrRemoved, exit.NoCard, "Put the card in and run the command again: it goes on where it was."},
@@ -89,12 +90,18 @@ func explainTyped(err error) error {
 		occupied *ceremony.OccupiedError
 		secret   *ceremony.SecretError
 		pending  *ceremony.PendingError
+		asked    *ceremony.PUKRefusedError
+		untold   *ceremony.UnconfirmedError
 		choice   *ceremony.AlgorithmError
 		file     *fs.PathError
 	)
 	switch {
 	case errors.Is(err, ceremony.ErrLastTry):
 		return nil
+	case errors.As(err, &untold):
+		return exit.With(exit.Failed, err, "Run the command again, to tell the CA: nothing else is left to be done.")
+	case errors.As(err, &asked):
+		return exit.With(exit.Denied, err, "Ask the officer, or run the command again: it makes another request.")
 	case errors.As(err, &wrong):
 		return exit.With(exit.WrongPIN, err, hintWrong(wrong))
 	case errors.As(err, &several):

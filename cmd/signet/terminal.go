@@ -76,6 +76,13 @@ func (t *terminal) NewPUK(_ context.Context, refused error) (string, error) {
 	return t.answer(newPUKSecret, refused)
 }
 
+func (t *terminal) PUK(_ context.Context, tries int, refused error) (string, error) {
+	if tries > 0 && refused == nil {
+		t.say("    PUK tries left: %d", tries)
+	}
+	return t.answer(pukSecret, refused)
+}
+
 // answer is the secret. A file or the environment has but one: where that was
 // refused, there is no other, and a pipe can't be read again.
 func (t *terminal) answer(s secret, refused error) (string, error) {

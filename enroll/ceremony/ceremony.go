@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"signet/ca"
@@ -19,6 +20,7 @@ import (
 type Authority interface {
 	Plan(ctx context.Context, profile string) (*enroll.Offer, error)
 	Submit(ctx context.Context, profile string, csr []byte) (*enroll.Issued, error)
+	Keeper
 }
 
 // A Renewer is an Authority that knows its client by the certificate in force.
@@ -83,6 +85,7 @@ type run struct {
 	pin     string
 	ca      Authority // who is asked now
 	told    piv.FactorySecrets
+	escrow  *enroll.EscrowPublic // seals the card's PUK; nil where the CA keeps none
 	resumed bool
 	secured bool
 
@@ -206,7 +209,7 @@ func (r *run) plan(ctx context.Context) (*enroll.Offer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the profile: %w", err)
 	}
-	return offer, nil
+	return offer, r.offered(offer)
 }
 
 // finish hands the CSR in, unless that was done, and puts the certificate on the card.
@@ -258,6 +261,12 @@ func (r *run) submit(ctx context.Context) error {
 		r.UI.Step(StepSubmit)
 		issued, err = r.ca.Submit(ctx, k.Profile, k.CSR)
 	}
+	if refusedBy(err, "escrow.missing") {
+		if err := r.keepLate(ctx); err != nil {
+			return err
+		}
+		issued, err = r.ca.Submit(ctx, k.Profile, k.CSR)
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("handing the request in: %w", err), r.noteRefusal(err))
 	}
@@ -269,15 +278,13 @@ func (r *run) submit(ctx context.Context) error {
 }
 
 func refusedNonce(err error) bool {
+	return refusedBy(err, "nonce.expired", "nonce.spent", "nonce.account")
+}
+
+// refusedBy reports whether one of those rules of the CA's refused.
+func refusedBy(err error, rules ...string) bool {
 	var p *problem.Problem
-	if !errors.As(err, &p) {
-		return false
-	}
-	switch p.Rule {
-	case "nonce.expired", "nonce.spent", "nonce.account":
-		return true
-	}
-	return false
+	return errors.As(err, &p) && slices.Contains(rules, p.Rule)
 }
 
 // noteRefusal remembers that the CA won't certify the key: the next run makes

@@ -15,7 +15,7 @@ import (
 )
 
 // A Journal keeps what a run has done to a card, in a file of its own for each
-// card, 0600 in a folder 0700. It holds no PIN and no password, but it may hold
+// card, 0600 in a folder 0700. It holds no PIN, PUK or password, but it may hold
 // a renewal's one-time code.
 //
 // Two runs at one card must not meet in it: whoever starts one sees to that.
@@ -43,6 +43,9 @@ type entry struct {
 	PUKSettled bool `json:"puk_settled,omitempty"`
 	PINSet     bool `json:"pin_set,omitempty"`
 
+	// PUK is what is under way with PUKs that the CA keeps.
+	PUK keptPUK `json:"puk,omitzero"`
+
 	// Ticket is a renewal's, good for one key in place of one that may be
 	// destroyed by now.
 	Ticket *enroll.Ticket `json:"ticket,omitempty"`
@@ -52,6 +55,9 @@ type entry struct {
 	// Key is the key in the making; nil before.
 	Key *pendingKey `json:"key,omitempty"`
 }
+
+// idle reports whether nothing in e waits for another run.
+func (e *entry) idle() bool { return e.Key == nil && e.Ticket == nil && len(e.PUK.Presented) == 0 }
 
 // A pendingKey is written before the key is generated. Before is what was in
 // the slot then, so that another one found later is known to be ours.

@@ -34,7 +34,7 @@ func SetUp(ctx context.Context, cfg Config) (*Setup, error) {
 	if out.Identifiers, err = cfg.Card.Identifiers(ctx); err != nil {
 		return nil, err
 	}
-	if r.entry.Key == nil && r.entry.Ticket == nil {
+	if r.entry.idle() {
 		return out, r.Journal.done(r.entry.Card)
 	}
 	return out, nil

@@ -60,6 +60,9 @@ func (p *person) PIN(_ context.Context, _ int, refused error) (string, error) {
 }
 func (p *person) NewPIN(_ context.Context, refused error) (string, error) { return p.pin, refused }
 func (p *person) NewPUK(_ context.Context, refused error) (string, error) { return p.puk, refused }
+func (p *person) PUK(_ context.Context, _ int, refused error) (string, error) {
+	return p.puk, refused
+}
 func (p *person) Replace(context.Context, ceremony.Occupied) error {
 	return errors.New("there is nothing to replace")
 }

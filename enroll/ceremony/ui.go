@@ -17,6 +17,10 @@ const (
 	StepSecure   Step = "replacing the factory's PIN and PUK"
 	StepManage   Step = "replacing the factory's management key by a random one"
 	StepIdentify Step = "writing CHUID and CCC, by which Windows and macOS know the card"
+	StepKeep     Step = "having the CA keep a new PUK, sealed"
+	StepTake     Step = "taking the PUK that an officer has released"
+	StepReplace  Step = "replacing the PUK, so that the released one ends"
+	StepUnblock  Step = "setting the new PIN"
 	StepGenerate Step = "generating a key on the card"
 	StepAttest   Step = "having the card attest the key"
 	StepSign     Step = "signing the request on the card"
@@ -43,6 +47,9 @@ type UI interface {
 	// checks them. refused is as for PIN.
 	NewPIN(ctx context.Context, refused error) (string, error)
 	NewPUK(ctx context.Context, refused error) (string, error)
+	// PUK asks for the PUK in force; tries is 0 where the card doesn't tell how many are
+	// left. refused is as for PIN.
+	PUK(ctx context.Context, tries int, refused error) (string, error)
 	// Replace asks whether what the slot holds may be destroyed, after it was
 	// decided by [Config.Force] that it may be asked. nil is yes.
 	Replace(ctx context.Context, o Occupied) error

@@ -40,6 +40,9 @@ func (r *run) unlock(ctx context.Context) error {
 	if err := r.secure(ctx, isNew || r.pin == factoryPIN); err != nil {
 		return err
 	}
+	if err := r.kept(ctx); err != nil {
+		return err
+	}
 	return r.manage(ctx, factory)
 }
 
@@ -166,7 +169,7 @@ func (r *run) secure(ctx context.Context, isNew bool) error {
 	r.UI.Step(StepSecure)
 	if r.entry.PINSet {
 		// The card was reset since: what the journal knows of its PUK is past.
-		r.entry.PINSet, r.entry.PUKTried, r.entry.PUKSettled = false, 0, false
+		r.entry.PINSet, r.entry.PUKTried, r.entry.PUKSettled, r.entry.PUK = false, 0, false, keptPUK{}
 	}
 	wantsPUK, note := r.wantsPUK()
 	r.UI.Note("this card has the factory's PIN: it gets " + note)
@@ -190,7 +193,7 @@ func (r *run) secure(ctx context.Context, isNew bool) error {
 // card has its PIN. A set-up replaces it; else it is said, since nobody may be
 // there to ask for another.
 func (r *run) leftPUK(ctx context.Context) error {
-	if !r.told.Known || !r.told.PUK {
+	if !r.told.Known || !r.told.PUK || r.keeping() {
 		return nil
 	}
 	if !r.settingUp {
@@ -218,6 +221,9 @@ func (r *run) wantsPUK() (wants bool, note string) {
 }
 
 func (r *run) newPUK(ctx context.Context, pin string) error {
+	if r.keeping() {
+		return r.keepFactory(ctx)
+	}
 	puk, err := askNew(ctx, r.UI.NewPUK, func(puk string) error { return CheckPUK(puk, pin) })
 	if err != nil {
 		return err
