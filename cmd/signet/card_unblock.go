@@ -127,7 +127,7 @@ func unblockFromCA(c *cli.Context, serial uint32) error {
 		return err
 	}
 	ca.remember(c)
-	fmt.Fprintln(c.App.ErrWriter, "approved")
+	fmt.Fprintf(c.App.ErrWriter, "request %d is approved\n", asked.Number)
 	if cfg.Card, err = yubikey.Open(c.Context, serial); err != nil {
 		return err
 	}

@@ -32,7 +32,9 @@ type worldKey struct{}
 // factory-new card 1001 with firmware 5.4.3. Beside testscript's commands:
 //
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
-//	                          algorithms=P-256,Ed25519; also=none (no other slots); stranger: the CA doesn't trust the card
+//	                          algorithms=P-256,Ed25519; also=none (no other slots); stranger: the CA doesn't trust the card;
+//	                          escrow: the CA keeps PUKs; keyless: it has no key for that
+//	puk …                     about PUKs that the CA keeps: see cmdPUK
 //	trust                     now it does
 //	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH [SW]]|well
 //	                          SW: from the NTH on each is answered so; well: no faults any more
@@ -54,7 +56,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world": cmdWorld, "card": cmdCard, "weather": cmdWeather, "server": cmdServer, "pcscd": cmdPCSCD,
 			"code": cmdCode, "issued": cmdIssued, "generated": cmdGenerated, "killed": cmdKilled, "exits": cmdExits,
-			"trust": cmdTrust, "untouched": cmdUntouched,
+			"trust": cmdTrust, "puk": cmdPUK, "untouched": cmdUntouched,
 		},
 	})
 }
@@ -100,6 +102,10 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 			p.stranger = true
 		case "also":
 			p.AlsoSlots = []string{}
+		case "escrow":
+			p.PUKEscrow = true
+		case "keyless":
+			p.keyless = true
 		case "slot":
 			p.Slot = value
 		default:

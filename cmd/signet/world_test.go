@@ -52,6 +52,9 @@ type world struct {
 	roots    *piv.Roots
 	profiles map[string]*enroll.Profile
 
+	escrow *enroll.EscrowKey // nil where the CA has none
+	oldPUK string            // that a script remembers
+
 	next **world // that a script has gone on to
 }
 
@@ -68,6 +71,7 @@ const (
 type plan struct {
 	enroll.PlanConfig
 	algorithms []string // nil for the default
+	keyless    bool     // the CA has no escrow key
 	stranger   bool     // the CA doesn't trust the cards' root
 }
 
@@ -160,8 +164,14 @@ func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan pl
 		w.roots = piv.NewRoots()
 	}
 	w.profiles = map[string]*enroll.Profile{"user": profile}
+	if !plan.keyless {
+		if w.escrow, err = newEscrowKey(); err != nil {
+			return err
+		}
+	}
 	w.enroller, err = enroll.New(enroll.Config{
-		Store: w.store, Issuer: issuer, Serials: serials, URLs: ca.URLsAt(w.plainURL, issuer.ID()),
+		Escrow: w.escrow,
+		Store:  w.store, Issuer: issuer, Serials: serials, URLs: ca.URLsAt(w.plainURL, issuer.ID()),
 		Passwords: enroll.PasswordParams{Memory: 8, Time: 1},
 		Profiles:  w.profiles, Roots: w.roots,
 	})
