@@ -105,6 +105,24 @@ func cmdPUK(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// approveUntil has an officer approve whatever is asked until stop is closed.
+func (w *world) approveUntil(stop <-chan struct{}) {
+	ctx, officer := context.Background(), w.enroller.Escrow()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		all, err := officer.Requests(ctx)
+		for _, r := range all {
+			if err == nil && r.State == enroll.PUKOpen {
+				_, err = officer.Approve(ctx, r.Number, audit.Operator)
+			}
+		}
+	}
+}
+
 // decide waits for an open request and decides.
 func (w *world) decide(approve bool) error {
 	ctx, officer := context.Background(), w.enroller.Escrow()

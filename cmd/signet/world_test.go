@@ -55,6 +55,9 @@ type world struct {
 	escrow *enroll.EscrowKey // nil where the CA has none
 	oldPUK string            // that a script remembers
 
+	// before, where set, gets each call about PUKs and what would serve it.
+	before atomic.Value // of func(http.Handler, http.ResponseWriter, *http.Request)
+
 	next **world // that a script has gone on to
 }
 
@@ -256,6 +259,13 @@ func (w *world) handler(service *revocation.Service) http.Handler {
 	mux := http.NewServeMux()
 	api := w.enroller.Handler()
 	mux.Handle("/api/v1/", api)
+	mux.HandleFunc("/api/v1/cards/", func(rw http.ResponseWriter, r *http.Request) {
+		if do, ok := w.before.Load().(func(http.Handler, http.ResponseWriter, *http.Request)); ok {
+			do(api, rw, r)
+			return
+		}
+		api.ServeHTTP(rw, r)
+	})
 	mux.Handle("/api/v1/certificates/{serial}/revocation", service.SelfHandler(w.enroller.AuthenticateSelf))
 	mux.Handle("/roots.pem", service.Handler(nil))
 	mux.HandleFunc("POST /api/v1/certificates", func(rw http.ResponseWriter, r *http.Request) {
