@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"crypto/tls"
+	"hash/crc32"
 
 	"signet/ca"
 	"signet/enroll"
@@ -15,13 +16,14 @@ func (c *CA) AddUser(ctx context.Context, name string) error {
 	return err
 }
 
-// Enroll gets an account a certificate with a one-time code, as from a card.
+// Enroll gets an account a certificate with a one-time code, as from a card of its own.
 func (c *CA) Enroll(ctx context.Context, account string) (*tls.Certificate, error) {
 	var made struct{ Code string }
 	if err := c.SignetdJSON(ctx, &made, "code", "new", account); err != nil {
 		return nil, err
 	}
-	device, err := c.Cards.NewDevice(4711, softcard.Version{5, 7, 1})
+	// A card is one account's.
+	device, err := c.Cards.NewDevice(crc32.ChecksumIEEE([]byte(account))|1, softcard.Version{5, 7, 1})
 	if err != nil {
 		return nil, err
 	}
