@@ -67,7 +67,7 @@ func TestFlushesPerRevocation(t *testing.T) {
 
 // A flush fails while revoking: no revision is ahead of the disk, and all parts say the same.
 func TestFlushFailsRevoking(t *testing.T) {
-	strace, failed := needStrace(t), 0
+	strace, failed, told := needStrace(t), 0, uint64(0)
 	for when := 40; when < 46; when++ {
 		dir := t.TempDir()
 		c := childCommand(t.Context(), "revokeflushes", dir, strace, "-f", "-o", os.DevNull,
@@ -78,19 +78,20 @@ func TestFlushFailsRevoking(t *testing.T) {
 			continue // strace counts for each thread, and none of them flushed so often
 		}
 		failed++
-		checkRevoked(t, dir, out)
+		told = max(told, checkRevoked(t, dir, out))
 	}
-	if failed == 0 {
-		t.Error("no flush has failed")
+	// A thread may have had its turn while the certificates were still being enrolled.
+	if failed == 0 || told == 0 {
+		t.Errorf("%d runs had a flush that failed, and revision %d was told", failed, told)
 	}
 }
 
-// checkRevoked opens the child's store and finds all that it said it had revoked.
-func checkRevoked(t *testing.T, dir, out string) {
+// checkRevoked opens the child's store and finds all that it said it had revoked, up to
+// the revision it returns.
+func checkRevoked(t *testing.T, dir, out string) (told uint64) {
 	t.Helper()
 	s := openIn(t, dir)
 	defer s.Close()
-	told := uint64(0)
 	for line := range strings.Lines(out) {
 		var hex string
 		var revision uint64
@@ -108,7 +109,7 @@ func checkRevoked(t *testing.T, dir, out string) {
 		}
 	}
 	revision, err := s.Revision(t.Context(), oldIssuer)
-	if err != nil || revision < told || told == 0 {
+	if err != nil || revision < told {
 		t.Errorf("revision %d was told, and it is %d (%v)", told, revision, err)
 	}
 	if err := s.CheckRevocations(t.Context(), oldIssuer); err != nil {
@@ -117,4 +118,5 @@ func checkRevoked(t *testing.T, dir, out string) {
 	if _, err := s.Changed(t.Context(), oldIssuer, told, func(revocation.Entry) bool { return true }); errors.Is(err, revocation.ErrRevision) {
 		t.Error(err)
 	}
+	return told
 }
