@@ -33,16 +33,15 @@ func (d desk) unblock() *exec.Cmd {
 	return d.run("card", "unblock", "--from-ca", "--user", "alice", "--password-file", "password", "--pin-file", "pin")
 }
 
-// approving has an officer approve the next request, whenever it comes.
+// approving has an officer approve whatever is asked for, until the test ends.
 func (d desk) approving(t *testing.T) {
 	t.Helper()
-	done := make(chan error, 1)
-	go func() { done <- d.decide(true) }()
-	t.Cleanup(func() {
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		d.approveUntil(stop)
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
 }
 
 // mustKnow fails unless somebody knows the card's PUK.
@@ -119,15 +118,7 @@ func TestUnblockKilledAtThePUK(t *testing.T) {
 // ends has the command run again, which must end well, whether it needs an officer again or not.
 func (d desk) ends(t *testing.T) {
 	t.Helper()
-	stop := make(chan struct{})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		d.approveUntil(stop)
-	}()
 	d.must(t, d.unblock())
-	close(stop)
-	<-stopped
 	d.mustKeep(t)
 	d.must(t, d.run("renew", "--pin-file", "pin"))
 	if left := d.journals(); len(left) > 0 {
