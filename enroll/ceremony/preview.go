@@ -13,6 +13,9 @@ type Preview struct {
 	Card  piv.Info `json:"card"`
 	Steps []string `json:"steps"`           // in their order; none where there is nothing to do
 	Stops string   `json:"stops,omitempty"` // why the run would end before them, if it would
+
+	keeps bool // the CA keeps the card's PUK
+	kept  bool // it has one already
 }
 
 // PreviewSetUp looks at the card and says what [SetUp] would do. It writes nothing and
@@ -71,6 +74,13 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 	if inUse && !r.Force {
 		p.Stops = (&OccupiedError{o.Occupied}).Error() + ": it would be kept"
 	}
+	if p.keeps = r.keeping(); p.keeps {
+		now, err := r.ca.PUK(ctx, p.Card.Serial)
+		if err != nil {
+			return err
+		}
+		p.kept = now.Current != ""
+	}
 	if err := p.setUp(ctx, r.Card, false); err != nil {
 		return err
 	}
@@ -125,6 +135,10 @@ func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool) error {
 }
 
 func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, alone bool) {
+	if p.keeps {
+		p.keepPUK(f, m, tries)
+		return
+	}
 	switch {
 	case f.Known && f.PIN && f.PUK:
 		p.add("replace the factory's PUK, then its PIN, by new ones that are asked for")
@@ -139,5 +153,23 @@ func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, alo
 	p.add("ask for the PIN (%d tries left)", tries)
 	if alone && f.Known && f.PUK {
 		p.add("replace the factory's PUK by a new one that is asked for")
+	}
+}
+
+// keepPUK is secrets for a card whose PUK the CA keeps.
+func (p *Preview) keepPUK(f piv.FactorySecrets, m piv.Management, tries int) {
+	if f.Known && f.PUK || !f.Known && m.Factory {
+		p.add("replace the factory's PUK by a random one that the CA keeps, sealed")
+	}
+	switch {
+	case f.Known && f.PIN:
+		p.add("replace the factory's PIN by a new one that is asked for")
+	case !f.Known && m.Factory:
+		p.add("try the factory's PIN, and where it is the card's, replace it by a new one that is asked for")
+	default:
+		p.add("ask for the PIN (%d tries left)", tries)
+	}
+	if f.Known && !f.PUK && !p.kept {
+		p.add("ask for the PUK, and replace it by a random one that the CA keeps, sealed")
 	}
 }
