@@ -231,7 +231,11 @@ func (p Plan) Config() PlanConfig {
 
 // MarshalJSON is the "plan" of docs/api.md.
 func (p Plan) MarshalJSON() ([]byte, error) {
-	return json.Marshal(planJSON{PlanConfig: p.Config(), Algorithms: p.Algorithms})
+	c := p.Config()
+	if len(p.Devices.allowed) > len(p.CardSerials) {
+		c.CardSerials = nil // a file lists more: half a list would have clients refuse the others
+	}
+	return json.Marshal(planJSON{PlanConfig: c, Algorithms: p.Algorithms})
 }
 
 // UnmarshalJSON checks what it reads as NewPlan does.

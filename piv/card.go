@@ -25,6 +25,10 @@ const (
 	SlotSignature          Slot = 0x9c
 	SlotKeyManagement      Slot = 0x9d
 	SlotCardAuthentication Slot = 0x9e
+
+	// SlotAttestation holds the card's own certificate, which signs attestations. It is
+	// read, by [Card.Certificate], and nothing else.
+	SlotAttestation Slot = 0xf9
 )
 
 // String is two hex digits: "9a".
@@ -78,6 +82,10 @@ type Info struct {
 	Serial     uint32  `json:"serial,omitempty"`
 	Firmware   Version `json:"firmware,omitzero"`
 	FormFactor string  `json:"form_factor,omitempty"` // "USB-A Keychain", "" where not known
+	// Shape is the same as in [Statement.FormFactor], 0 where not known; FIPS is what the
+	// card tells beside it.
+	Shape byte `json:"-"`
+	FIPS  bool `json:"fips,omitempty"`
 	// HeldBy says who has the card, where another program does; then nothing
 	// but the reader is known.
 	HeldBy string `json:"held_by,omitempty"`

@@ -132,6 +132,16 @@ func (s *Statement) readSeries(cert *x509.Certificate) {
 	s.FIPS, s.CSPN = s.FIPS || fips, s.CSPN || cspn
 }
 
+// Series are the certified ones that a card may be of.
+type Series struct{ FIPS, CSPN bool }
+
+// SeriesOf reads what a card's own certificate says of them, and verifies nothing.
+func SeriesOf(card *x509.Certificate) Series {
+	var s Statement
+	s.readSeries(card)
+	return Series{FIPS: s.FIPS, CSPN: s.CSPN}
+}
+
 // readCard adds what the card's own certificate says.
 func (s *Statement) readCard(card *x509.Certificate) {
 	s.readSeries(card)

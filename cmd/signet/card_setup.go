@@ -51,6 +51,9 @@ func reportPreview(c *cli.Context, p *ceremony.Preview, err error) error {
 		return err
 	}
 	return report(c, p, func() {
+		if p.Wants != "" {
+			printf(c, "The CA wants: %s.\n", p.Wants)
+		}
 		if p.Stops != "" {
 			printf(c, "It would stop: %s.\n", p.Stops)
 		}

@@ -93,6 +93,7 @@ func explainTyped(err error) error {
 		asked    *ceremony.PUKRefusedError
 		untold   *ceremony.UnconfirmedError
 		choice   *ceremony.AlgorithmError
+		plan     *ceremony.PlanError
 		file     *fs.PathError
 	)
 	switch {
@@ -110,6 +111,8 @@ func explainTyped(err error) error {
 		return exit.With(exit.Denied, err, hintOccupied(occupied))
 	case errors.As(err, &choice):
 		return exit.With(exit.Denied, err, "Name one of those with --algorithm, or leave it out.")
+	case errors.As(err, &plan) && plan.Hint != "":
+		return exit.With(exit.Denied, err, plan.Hint)
 	case errors.As(err, &file):
 		return exit.With(exit.Failed, err, hintFile(file))
 	case errors.As(err, &pending):

@@ -32,7 +32,8 @@ type worldKey struct{}
 // factory-new card 1001 with firmware 5.4.3. Beside testscript's commands:
 //
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
-//	                          algorithms=P-256,Ed25519; also=none (no other slots); stranger: the CA doesn't trust the card;
+//	                          algorithms=P-256,Ed25519; also=none (no other slots); min=5.7.0, blocked=5.4.2,
+//	                          series=fips, shapes=usb-c-nano, cards=1002, denied=1001; stranger: the CA doesn't trust the card;
 //	                          escrow: the CA keeps PUKs; keyless: it has no key for that
 //	puk …                     about PUKs that the CA keeps: see cmdPUK
 //	trust                     now it does
@@ -108,6 +109,22 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 			p.keyless = true
 		case "slot":
 			p.Slot = value
+		case "min":
+			p.MinFirmware = value
+		case "blocked":
+			p.BlockedFirmware = strings.Split(value, ",")
+		case "series":
+			p.FIPS, p.CSPN = value == "fips", value == "cspn"
+		case "shapes":
+			p.FormFactors = strings.Split(value, ",")
+		case "cards":
+			n, err := strconv.ParseUint(value, 10, 32)
+			ts.Check(err)
+			p.CardSerials = []uint32{uint32(n)}
+		case "denied":
+			n, err := strconv.ParseUint(value, 10, 32)
+			ts.Check(err)
+			p.DeniedSerials = []uint32{uint32(n)}
 		default:
 			ts.Fatalf("no setting %q", key)
 		}

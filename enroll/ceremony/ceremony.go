@@ -81,6 +81,7 @@ type run struct {
 	Config
 	entry   *entry
 	profile string // asked for, where Config names none
+	wants   string // the plan in words, once it was shown
 	refused []byte // SubjectPublicKeyInfo of a key in the slot that the CA refused
 	pin     string
 	ca      Authority // who is asked now
@@ -130,7 +131,7 @@ func Enroll(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.choose(offer); err != nil {
+	if err := r.choose(ctx, offer); err != nil {
 		return nil, err
 	}
 	if err := r.clearSlot(ctx); err != nil {

@@ -49,9 +49,22 @@ type SecretError struct {
 func (e *SecretError) Error() string { return "the " + e.What + " " + e.Reason }
 
 // A PlanError is a card that can't hold the key that the CA wants.
-type PlanError struct{ Reason string }
+type PlanError struct {
+	Rule   string // of the CA's rules, as [enroll.Rules] names it; "" where it is none of them
+	Reason string
+	Hint   string // may be ""
+}
 
-func (e *PlanError) Error() string { return e.Reason }
+func (e *PlanError) Error() string {
+	if e.Rule == "" {
+		return e.Reason
+	}
+	return e.Rule + ": " + e.Reason
+}
+
+// RuleName is the rule's name, for programs.
+func (e *PlanError) RuleName() string { return e.Rule }
+
 func (e *PlanError) Unwrap() error { return piv.ErrUnsupported }
 
 // An AlgorithmError is a kind of key that was asked for and that the profile

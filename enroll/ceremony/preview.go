@@ -10,7 +10,9 @@ import (
 
 // A Preview is what a run would do, in words.
 type Preview struct {
-	Card  piv.Info `json:"card"`
+	Card piv.Info `json:"card"`
+	// Wants is the key that the CA wants; "" where it was not asked.
+	Wants string   `json:"wants,omitempty"`
 	Steps []string `json:"steps"`           // in their order; none where there is nothing to do
 	Stops string   `json:"stops,omitempty"` // why the run would end before them, if it would
 
@@ -57,9 +59,10 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 	if err != nil {
 		return err
 	}
-	if err := r.choose(offer); err != nil {
+	if err := r.choose(ctx, offer); err != nil {
 		return err
 	}
+	p.Wants = r.wants
 	k := r.entry.Key
 	o, err := r.look(ctx, k.Slot)
 	if err != nil {

@@ -83,7 +83,7 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.choose(offer); err != nil {
+	if err := r.choose(ctx, offer); err != nil {
 		return nil, err
 	}
 	beside, err := r.beside(ctx, offer)

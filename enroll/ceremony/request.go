@@ -44,7 +44,7 @@ func (r *run) request(ctx context.Context, offer *enroll.Offer) error {
 
 func attestFailed(err error) error {
 	if errors.Is(err, piv.ErrEmpty) {
-		return &PlanError{"the key in the slot was imported, so that the card can't attest it"}
+		return &PlanError{Reason: "the key in the slot was imported, so that the card can't attest it"}
 	}
 	return err
 }

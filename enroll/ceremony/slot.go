@@ -12,14 +12,10 @@ import (
 	"signet/piv"
 )
 
-// choose makes the plan's key of this card: which algorithm, of those that
-// both can.
-func (r *run) choose(offer *enroll.Offer) error {
-	info, plan := r.Card.Info(), offer.Plan
-	if info.Firmware.Less(plan.MinFirmware) {
-		return &PlanError{fmt.Sprintf("the card has firmware %s, and profile %s wants %s or later",
-			info.Firmware, offer.Profile, plan.MinFirmware)}
-	}
+// choose makes the plan's key of this card: which algorithm, of those that both can. It
+// shows the plan first, and refuses what the CA would refuse.
+func (r *run) choose(ctx context.Context, offer *enroll.Offer) error {
+	info, plan := r.Card.Info(), &offer.Plan
 	wanted := plan.Algorithms
 	if r.Algorithm != "" {
 		if !slices.Contains(wanted, r.Algorithm) {
@@ -27,13 +23,37 @@ func (r *run) choose(offer *enroll.Offer) error {
 		}
 		wanted = []piv.Algorithm{r.Algorithm}
 	}
-	i := slices.IndexFunc(wanted, func(a piv.Algorithm) bool { return can(info.Firmware, a) })
-	if i < 0 {
-		return &PlanError{fmt.Sprintf("a card of firmware %s makes no keys of %v", info.Firmware, wanted)}
+	able := slices.DeleteFunc(slices.Clone(wanted), func(a piv.Algorithm) bool { return !can(info.Firmware, a) })
+	if len(able) == 0 {
+		return &PlanError{Reason: fmt.Sprintf("a card of firmware %s makes no keys of %v", info.Firmware, wanted)}
 	}
-	r.entry.Key = &pendingKey{Profile: offer.Profile, Slot: plan.Slot, Algorithm: wanted[i],
+	algorithm, err := r.pick(ctx, plan, able)
+	r.wants = planInWords(plan, algorithm)
+	if !r.dry || err != nil { // else the preview says it
+		r.UI.Note("the CA wants for profile " + offer.Profile + ": " + r.wants)
+	}
+	if err != nil {
+		return err
+	}
+	r.entry.Key = &pendingKey{Profile: offer.Profile, Slot: plan.Slot, Algorithm: algorithm,
 		PIN: plan.PINPolicy, Touch: plan.TouchPolicy}
 	return nil
+}
+
+// pick takes the first algorithm that the CA will take of this card: an advisory may be about
+// one kind of key alone. Where it takes none, the error is of the preferred one.
+func (r *run) pick(ctx context.Context, plan *enroll.Plan, able []piv.Algorithm) (piv.Algorithm, error) {
+	var first error
+	for _, a := range able {
+		err := r.judge(ctx, plan, a)
+		if err == nil {
+			return a, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return able[0], first
 }
 
 // can reports whether a firmware makes keys of an algorithm: 5.7 brought

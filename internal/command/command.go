@@ -44,6 +44,12 @@ type failure struct {
 	Instance string `json:"request_id,omitempty"`
 }
 
+// ruled is an error that knows the rule it is by.
+type ruled interface {
+	error
+	RuleName() string
+}
+
 // Report writes err as a person or, with asJSON, a program reads it.
 func Report(w io.Writer, err error, asJSON bool, program string) {
 	f := failure{Error: err.Error(), Hint: exit.HintOf(err), Code: exit.CodeOf(err)}
@@ -52,6 +58,9 @@ func Report(w io.Writer, err error, asJSON bool, program string) {
 		if f.Hint == "" {
 			f.Hint = p.Hint
 		}
+	}
+	if r, ok := errors.AsType[ruled](err); ok && f.Rule == "" {
+		f.Rule = r.RuleName()
 	}
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(f)

@@ -37,6 +37,8 @@ func certificateObject(s piv.Slot) object {
 		return 0x5fc10b
 	case piv.SlotCardAuthentication:
 		return 0x5fc101
+	case piv.SlotAttestation:
+		return 0x5fff01
 	}
 	return 0x5fc10d + object(s) - 0x82
 }

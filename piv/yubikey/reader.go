@@ -170,6 +170,7 @@ func open(ctx context.Context, reader string) (*card, error) {
 	// the PIV application, so that a PIN that someone verified before is forgotten.
 	if f, err := yk.FormFactor(); err == nil && f != 0 {
 		c.info.FormFactor = f.String()
+		c.info.Shape, c.info.FIPS = byte(f)&0x0f, f&0x80 != 0 // as in attestations
 	}
 	return c, nil
 }
