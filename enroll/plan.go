@@ -43,6 +43,10 @@ type PlanConfig struct {
 	// CardSerials are the serial numbers of the cards let in; all where there is none.
 	CardSerials []uint32 `toml:"card_serials" json:"card_serials,omitempty"`
 	DeviceConfig
+	// PINTries and PUKTries are how often a wrong PIN and a wrong PUK may be given, 3 to 15, on a
+	// card that is set up for this; 0 leaves the card's number.
+	PINTries int `toml:"pin_tries" json:"pin_tries,omitempty"`
+	PUKTries int `toml:"puk_tries" json:"puk_tries,omitempty"`
 	// PUKEscrow has the card's PUK made at random, shown to nobody and kept by the CA,
 	// sealed, so that an officer can have it released.
 	PUKEscrow bool `toml:"puk_escrow" json:"puk_escrow,omitempty"`
@@ -72,6 +76,8 @@ type Plan struct {
 	FormFactors []byte   // as in piv.Statement; nil for all
 	CardSerials []uint32 // those that the configuration itself lists
 	Devices     Devices
+	PINTries    int // of a card that is set up; 0 for the card's own
+	PUKTries    int
 	PUKEscrow   bool
 	// Algorithms are those that the profile lets be certified, the preferred
 	// first. [NewProfile] fills them in.
@@ -108,7 +114,8 @@ func NewPlan(c PlanConfig) (Plan, error) {
 			errs = append(errs, fmt.Errorf("%s: %w", field, err))
 		}
 	}
-	p := Plan{FIPS: c.FIPS, CardSerials: slices.Clone(c.CardSerials), PUKEscrow: c.PUKEscrow}
+	p := Plan{FIPS: c.FIPS, CardSerials: slices.Clone(c.CardSerials), PUKEscrow: c.PUKEscrow,
+		PINTries: c.PINTries, PUKTries: c.PUKTries}
 	var err error
 	p.Slot, err = piv.ParseSlot(orDefault(c.Slot, "9a"))
 	fail("slot", err)
@@ -124,6 +131,8 @@ func NewPlan(c PlanConfig) (Plan, error) {
 	fail("min_firmware", err)
 	p.FormFactors, err = parseFormFactors(c.FormFactors)
 	fail("form_factors", err)
+	fail("pin_tries", CheckTries(c.PINTries))
+	fail("puk_tries", CheckTries(c.PUKTries))
 	if p.Devices, err = newDevices(c.DeviceConfig, c.CardSerials); err != nil {
 		errs = append(errs, err)
 	}
@@ -150,6 +159,15 @@ func (p *Plan) consistent(restricts bool) error {
 		return errors.New("card_serials: 0 is no card's serial number")
 	}
 	return nil
+}
+
+// CheckTries refuses a number of tries that would have a card blocked by a slip, since the last
+// try is never spent, or that old cards can't tell: they have four bits for those left.
+func CheckTries(n int) error {
+	if n == 0 || n >= 3 && n <= 15 {
+		return nil
+	}
+	return fmt.Errorf("%d tries: 3 to 15, or 0 for what the card has", n)
 }
 
 func orDefault(s, def string) string {
@@ -214,6 +232,7 @@ func (p Plan) Config() PlanConfig {
 		Slot: p.Slot.String(), PINPolicy: p.PINPolicy.String(), TouchPolicy: p.TouchPolicy.String(),
 		Attestation: string(p.Attestation), MinFirmware: p.MinFirmware.String(),
 		FIPS: p.FIPS, CardSerials: p.CardSerials, PUKEscrow: p.PUKEscrow,
+		PINTries: p.PINTries, PUKTries: p.PUKTries,
 	}
 	c.AlsoSlots = make([]string, 0, len(p.AlsoSlots)) // not nil, which would mean the default
 	for _, s := range p.AlsoSlots {

@@ -41,6 +41,9 @@ func TestPlanRefused(t *testing.T) {
 		"card_serials_file":   {DeviceConfig: DeviceConfig{CardSerialsFile: "missing.csv"}},
 		"denied_serials_file": {DeviceConfig: DeviceConfig{DeniedSerialsFile: "missing.txt"}},
 		"denied_serials: 0":   {DeviceConfig: DeviceConfig{DeniedSerials: []uint32{0}}},
+		"pin_tries":           {PINTries: 2},
+		"puk_tries: -1":       {PUKTries: -1},
+		"puk_tries: 16":       {PUKTries: 16},
 		"cspn":                {DeviceConfig: DeviceConfig{CSPN: true}, Attestation: "none"},
 	} {
 		if _, err := NewPlan(c); err == nil || !strings.Contains(err.Error(), want) {
@@ -105,6 +108,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add([]byte(`{"slot":"9a","algorithms":["P-256"],"pin_policy":"once","touch_policy":"never","attestation":"required","min_firmware":"4.3.0"}`))
 	f.Add([]byte(`{"slot":"82","attestation":"none","min_firmware":"1.0.0"}`))
 	f.Add([]byte(`{"form_factors":["usb-a-nano","lightning"],"card_serials":[1,2],"fips":true}`))
+	f.Add([]byte(`{"pin_tries":5,"puk_tries":15}`))
 	f.Add([]byte(`{"slot":"9g"}`))
 	f.Add([]byte(`{"cspn":true,"blocked_firmware":["roca","5.4.2","4.2.0-4.3.4"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

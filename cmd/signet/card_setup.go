@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/urfave/cli/v2"
 
+	"signet/enroll"
 	"signet/enroll/ceremony"
 	"signet/internal/command"
 )
@@ -17,7 +20,9 @@ func cardSetupCommand() *cli.Command {
 		Usage: "make a card one's own: PIN, PUK and management key in place of the factory's, CHUID and CCC",
 		Description: "\"signet enroll\" does this too. A run that was ended goes on where it was, and one at a card\n" +
 			"that is set up changes nothing.",
-		Flags:  flags(command.JSON(), serialFlag(), pinFlags(), dryRunFlag()),
+		Flags: flags(command.JSON(), serialFlag(), pinFlags(), dryRunFlag(),
+			&cli.IntFlag{Name: "pin-tries", Usage: "let a wrong PIN be given `N` times, on a card as it left the factory: 3 to 15"},
+			&cli.IntFlag{Name: "puk-tries", Usage: "let a wrong PUK be given `N` times, likewise"}),
 		Action: runCardSetup,
 	}
 }
@@ -26,12 +31,16 @@ func runCardSetup(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
+	tries := ceremony.Tries{PIN: c.Int("pin-tries"), PUK: c.Int("puk-tries")}
+	if err := errors.Join(enroll.CheckTries(tries.PIN), enroll.CheckTries(tries.PUK)); err != nil {
+		return command.Usage(c, "%w", err)
+	}
 	card, err := openCard(c)
 	if err != nil {
 		return err
 	}
 	defer card.Close()
-	cfg := ceremony.Config{Card: card, UI: &terminal{c: c}, Journal: ceremony.Journal{Dir: stateDir()}}
+	cfg := ceremony.Config{Card: card, UI: &terminal{c: c}, Journal: ceremony.Journal{Dir: stateDir()}, Tries: tries}
 	if c.Bool("dry-run") {
 		p, err := ceremony.PreviewSetUp(c.Context, cfg)
 		return reportPreview(c, p, err)

@@ -32,7 +32,7 @@ type worldKey struct{}
 // factory-new card 1001 with firmware 5.4.3. Beside testscript's commands:
 //
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
-//	                          algorithms=P-256,Ed25519; also=none (no other slots); min=5.7.0, blocked=5.4.2,
+//	                          algorithms=P-256,Ed25519; also=none (no other slots); tries=5,8; min=5.7.0, blocked=5.4.2,
 //	                          series=fips, shapes=usb-c-nano, cards=1002, denied=1001; stranger: the CA doesn't trust the card;
 //	                          escrow: the CA keeps PUKs; keyless: it has no key for that
 //	puk …                     about PUKs that the CA keeps: see cmdPUK
@@ -109,6 +109,9 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 			p.keyless = true
 		case "slot":
 			p.Slot = value
+		case "tries":
+			_, err := fmt.Sscanf(value, "%d,%d", &p.PINTries, &p.PUKTries)
+			ts.Check(err)
 		case "min":
 			p.MinFirmware = value
 		case "blocked":

@@ -47,6 +47,8 @@ type Config struct {
 	Profile string
 	// Algorithm is the key's; "" for the first of the profile's that the card can.
 	Algorithm piv.Algorithm
+	// Tries are set on a card as it left the factory. For SetUp; Enroll goes by the plan.
+	Tries Tries
 	// Force allows to ask whether what the slot holds may be replaced.
 	Force bool
 
@@ -82,6 +84,7 @@ type run struct {
 	entry   *entry
 	profile string // asked for, where Config names none
 	wants   string // the plan in words, once it was shown
+	tries   Tries
 	refused []byte // SubjectPublicKeyInfo of a key in the slot that the CA refused
 	pin     string
 	ca      Authority // who is asked now

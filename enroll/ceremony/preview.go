@@ -24,7 +24,7 @@ type Preview struct {
 // presents no PIN.
 func PreviewSetUp(ctx context.Context, cfg Config) (*Preview, error) {
 	p := &Preview{Card: cfg.Card.Info(), Steps: []string{}}
-	return p, p.setUp(ctx, cfg.Card, true)
+	return p, p.setUp(ctx, cfg.Card, true, cfg.Tries)
 }
 
 // PreviewEnroll asks the CA for its plan, looks at the card and says what [Enroll] would do.
@@ -42,7 +42,7 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 	}
 	if pending && !r.entry.Key.Refused {
 		k := r.entry.Key
-		if err := p.setUp(ctx, cfg.Card, false); err != nil {
+		if err := p.setUp(ctx, cfg.Card, false, Tries{}); err != nil {
 			return nil, err
 		}
 		p.add("go on with the %s key in slot %s that an earlier run made for profile %s", k.Algorithm, k.Slot, k.Profile)
@@ -84,7 +84,7 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		}
 		p.kept = now.Current != ""
 	}
-	if err := p.setUp(ctx, r.Card, false); err != nil {
+	if err := p.setUp(ctx, r.Card, false, r.tries); err != nil {
 		return err
 	}
 	if inUse {
@@ -101,7 +101,7 @@ func (p *Preview) add(format string, args ...any) {
 }
 
 // setUp says what is to be done about PIN, PUK, management key and identifiers.
-func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool) error {
+func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool, want Tries) error {
 	tries, err := card.PINTries(ctx)
 	if err != nil {
 		return err
@@ -117,6 +117,7 @@ func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool) error {
 	if err != nil {
 		return err
 	}
+	p.tries(f, m, want)
 	p.secrets(f, m, tries, alone)
 	switch {
 	case m.Factory:
@@ -135,6 +136,20 @@ func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool) error {
 		p.add("write a CCC")
 	}
 	return nil
+}
+
+// tries is said of a card that tells that it is as it left the factory, or may be.
+func (p *Preview) tries(f piv.FactorySecrets, m piv.Management, want Tries) {
+	if want == (Tries{}) || !m.Factory || f.Known && !(f.PIN && f.PUK) {
+		return
+	}
+	words := func(n int) string {
+		if n == 0 {
+			return "as many as now"
+		}
+		return fmt.Sprint(n)
+	}
+	p.add("set how often a wrong PIN may be given: %s, a wrong PUK: %s", words(want.PIN), words(want.PUK))
 }
 
 func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, alone bool) {

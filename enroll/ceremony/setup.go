@@ -23,7 +23,7 @@ func SetUp(ctx context.Context, cfg Config) (*Setup, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.settingUp = true
+	r.settingUp, r.tries = true, cfg.Tries
 	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}

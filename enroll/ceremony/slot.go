@@ -28,7 +28,7 @@ func (r *run) choose(ctx context.Context, offer *enroll.Offer) error {
 		return &PlanError{Reason: fmt.Sprintf("a card of firmware %s makes no keys of %v", info.Firmware, wanted)}
 	}
 	algorithm, err := r.pick(ctx, plan, able)
-	r.wants = planInWords(plan, algorithm)
+	r.wants, r.tries = planInWords(plan, algorithm), Tries{plan.PINTries, plan.PUKTries}
 	if !r.dry || err != nil { // else the preview says it
 		r.UI.Note("the CA wants for profile " + offer.Profile + ": " + r.wants)
 	}

@@ -15,6 +15,7 @@ const (
 	StepPlan     Step = "asking the CA which key it wants"
 	StepUnlock   Step = "unlocking the card"
 	StepSecure   Step = "replacing the factory's PIN and PUK"
+	StepTries    Step = "setting how often a wrong PIN and PUK may be given"
 	StepManage   Step = "replacing the factory's management key by a random one"
 	StepIdentify Step = "writing CHUID and CCC, by which Windows and macOS know the card"
 	StepKeep     Step = "having the CA keep a new PUK, sealed"

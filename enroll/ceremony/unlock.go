@@ -37,7 +37,13 @@ func (r *run) unlock(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.secure(ctx, isNew || r.pin == factoryPIN); err != nil {
+	isNew = isNew || r.pin == factoryPIN
+	if isNew || r.settingUp {
+		if err := r.setTries(ctx, isNew && factory); err != nil {
+			return err
+		}
+	}
+	if err := r.secure(ctx, isNew); err != nil {
 		return err
 	}
 	if err := r.kept(ctx); err != nil {

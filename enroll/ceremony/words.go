@@ -57,6 +57,8 @@ func devicesInWords(p *enroll.Plan) (parts []string) {
 	add(p.Devices.CSPN, "a card of the CSPN series")
 	add(shapes != nil, "of shape %s", strings.Join(shapes, " or "))
 	add(cards != nil, "card %s", strings.Join(cards, " or "))
+	add(p.PINTries > 0, "%d PIN tries on a new card", p.PINTries)
+	add(p.PUKTries > 0, "%d PUK tries on a new card", p.PUKTries)
 	add(p.PUKEscrow, "a PUK that the CA keeps, sealed")
 	return parts
 }
