@@ -68,7 +68,13 @@ func (x *Escrow) confirmed(ctx context.Context, card uint32, account string) (bo
 	if err != nil {
 		return false, fmt.Errorf("looking the card's PUK up: %w", err)
 	}
-	return kept.Current != nil, nil
+	return x.opens(kept.Current), nil
+}
+
+// opens reports whether the CA could open it. With another escrow key than it was sealed
+// to, it is lost, and the card is to get another PUK; without any, that may come back.
+func (x *Escrow) opens(k *Kept) bool {
+	return k != nil && (x.key == nil || k.Sealed.KeyID() == x.key.Public().ID())
 }
 
 // put keeps a PUK that the account is about to set on the card.
@@ -203,21 +209,24 @@ func errNotReleased(r PUKRequest) error {
 	return refusef("escrow.expired", "the time of request %d is over", r.Number)
 }
 
-// open opens all that the card may have, the likeliest first.
+// open opens all that the card may have, the likeliest first, and fails where it can open none.
 func (x *Escrow) open(kept *Escrowed) (*ReleasedPUK, error) {
 	if x.key == nil {
 		return nil, errNoEscrow()
 	}
 	out := &ReleasedPUK{Card: kept.Card, EscrowKey: x.key.Public().Bytes()}
+	failed := errors.New("none is kept")
 	for _, k := range kept.Candidates() {
 		puk, err := x.key.Open(kept.Card, k.Sealed)
-		if errors.Is(err, ErrEscrowKey) {
-			return nil, refusef("escrow.unavailable", "%v", err)
-		}
 		if err != nil {
-			return nil, fmt.Errorf("PUK %s of card %d: %w", k.ID, kept.Card, err)
+			x.logger.Warn("a PUK can't be opened", "card", kept.Card, "id", k.ID, "error", err)
+			failed = err
+			continue
 		}
 		out.PUKs = append(out.PUKs, PUK{ID: k.ID, PUK: puk})
+	}
+	if len(out.PUKs) == 0 {
+		return nil, refusef("escrow.unavailable", "%v", failed)
 	}
 	return out, nil
 }

@@ -3,7 +3,6 @@ package enroll
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 )
 
@@ -11,14 +10,14 @@ import (
 type KeptPUK struct {
 	Card uint32 `json:"card"`
 	// Current names the PUK that the card has, "" where none was confirmed; Pending
-	// those that it may have.
+	// those that it may have. One that this CA's escrow key doesn't open is as none.
 	Current string   `json:"current,omitempty"`
 	Pending []string `json:"pending"`
 }
 
-func keptOf(e Escrowed) KeptPUK {
+func (x *Escrow) keptOf(e Escrowed) KeptPUK {
 	out := KeptPUK{Card: e.Card, Pending: []string{}}
-	if e.Current != nil {
+	if x.opens(e.Current) {
 		out.Current = e.Current.ID
 	}
 	for _, k := range e.Pending {
@@ -89,16 +88,20 @@ func (e *Enroller) mayKeep(r *http.Request, id *Identity, card uint32) error {
 	if err := id.mayAsk(kept.Request); err != nil {
 		return err
 	}
-	if err == nil || slices.ContainsFunc(id.Account.Profiles, e.escrows) {
+	if err == nil || e.mayEscrow(&id.Account) {
 		return nil
 	}
 	return refuse("escrow.profile", "none of the account's profiles has its cards' PUKs kept")
 }
 
-// escrows reports whether the profile named wants PUKs kept.
-func (e *Enroller) escrows(profile string) bool {
-	p, ok := e.policy.Load().profiles[profile]
-	return ok && p.Plan.PUKEscrow
+// mayEscrow reports whether the account may enroll for a profile that wants PUKs kept.
+func (e *Enroller) mayEscrow(a *Account) bool {
+	for name, p := range e.policy.Load().profiles {
+		if p.Plan.PUKEscrow && a.mayAt(name, e.now()) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayAsk refuses a code that was spent on anything but that request, and one that
@@ -122,7 +125,7 @@ func (e *Enroller) getPUK(r *http.Request, id *Identity, _ []byte) (answer, erro
 	if errors.Is(err, ErrNotFound) {
 		kept, err = Escrowed{Card: card}, nil
 	}
-	return answer{http.StatusOK, keptOf(kept)}, err
+	return answer{http.StatusOK, e.escrow.keptOf(kept)}, err
 }
 
 func (e *Enroller) putPUK(r *http.Request, id *Identity, body []byte) (answer, error) {
@@ -138,7 +141,7 @@ func (e *Enroller) putPUK(r *http.Request, id *Identity, body []byte) (answer, e
 		return answer{}, err
 	}
 	kept, err := e.escrow.put(r.Context(), card, id.Account.Name, sealed)
-	return answer{http.StatusOK, keptOf(kept)}, err
+	return answer{http.StatusOK, e.escrow.keptOf(kept)}, err
 }
 
 // parsePUK reads the body of a PUT.
@@ -173,7 +176,7 @@ func (e *Enroller) postPUKConfirmation(r *http.Request, id *Identity, body []byt
 		return answer{}, err
 	}
 	kept, err := e.escrow.confirm(r.Context(), card, id.Account.Name, in.IDs)
-	return answer{http.StatusOK, keptOf(kept)}, err
+	return answer{http.StatusOK, e.escrow.keptOf(kept)}, err
 }
 
 func (e *Enroller) postPUKRequest(r *http.Request, id *Identity, body []byte) (answer, error) {

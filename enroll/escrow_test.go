@@ -14,6 +14,7 @@ import (
 	"signet/ca/catest"
 	"signet/enroll"
 	"signet/internal/audit"
+	"signet/piv"
 )
 
 const theCard = 4711 // cards().device
@@ -303,6 +304,15 @@ func TestTheEscrowKeyIsGone(t *testing.T) {
 		refused(t, err, 422, "escrow.unavailable")
 		must(b.withPassword("bob").Plan(ctx, "user"))
 	}
+	// With another key, what is kept is as good as lost: a card is to get another PUK.
+	other := newEscrowKey(t)
+	b := a.restarted(other)
+	if kept := must(b.withPassword("alice").PUK(ctx, theCard)); kept.Current != "" {
+		t.Errorf("kept: %+v", kept)
+	}
+	w := wish{key: catest.Key(t), nonce: must(b.withPassword("alice").Plan(ctx, "kept")).Nonce}
+	_, err := b.withPassword("alice").Submit(ctx, "kept", w.csr(t))
+	refused(t, err, 422, "escrow.missing")
 	// The right one is back.
 	out := must(a.restarted(key).withPassword("alice").TakePUK(ctx, theCard, asked.Number))
 	if out.PUKs[0].PUK != "abcdefgh" {
@@ -316,6 +326,7 @@ func (a *authority) restarted(key *enroll.EscrowKey) *authority {
 	b := &authority{t: a.t, ca: a.ca, store: a.store, log: a.log}
 	b.enroll = must(enroll.New(enroll.Config{
 		Store: a.store, Issuer: a.ca.Issuer, URLs: a.ca.URLs, Passwords: cheap, Escrow: key,
+		Roots: piv.NewRoots(cards().root.Certificate()),
 		Profiles: map[string]*enroll.Profile{
 			"user": profile(a.t, "user", enroll.PlanConfig{}), "kept": profile(a.t, "kept", enroll.PlanConfig{PUKEscrow: true}),
 		},

@@ -78,12 +78,18 @@ func showPUKs(c *cli.Context, key *enroll.EscrowKey, kept enroll.Escrowed) error
 	} else {
 		fmt.Fprintf(c.App.ErrWriter, "Card %d, for %s:\n", kept.Card, kept.Account)
 	}
+	opened, failed := 0, error(nil)
 	for _, k := range candidates {
 		puk, err := key.Open(kept.Card, k.Sealed)
 		if err != nil {
-			return exit.With(exit.Failed, err, "Restore the escrow key that it was sealed to: "+k.Sealed.KeyID()+".")
+			failed = exit.With(exit.Failed, err, "Restore the escrow key that it was sealed to: "+k.Sealed.KeyID()+".")
+			continue
 		}
+		opened++
 		fmt.Fprintln(c.App.Writer, puk)
 	}
-	return nil
+	if opened > 0 {
+		return nil
+	}
+	return failed
 }

@@ -125,6 +125,9 @@ func (t *tx) freeCards(account string, at time.Time) error {
 		return err
 	}
 	for _, c := range cards {
+		if err := t.unprove(c.Serial, account); err != nil {
+			return err
+		}
 		c.Account, c.Changed = "", at
 		if c.State == enroll.CardAssigned {
 			c.State = enroll.CardInventory

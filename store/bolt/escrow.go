@@ -163,6 +163,19 @@ func (t *tx) prove(card uint32, account string, at time.Time) error {
 	return nil
 }
 
+// unprove ends the account's right to the card's PUK, if it has one.
+func (t *tx) unprove(card uint32, account string) error {
+	e, err := t.escrowed(card, account)
+	if errors.Is(err, enroll.ErrNotFound) || err == nil && e.Proven.IsZero() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.Proven = time.Time{}
+	return t.putEscrowed(e)
+}
+
 func (t *tx) escrowed(card uint32, account string) (enroll.Escrowed, error) {
 	record := t.get(bucketEscrow, escrowKey(card, account))
 	if record == nil {

@@ -356,3 +356,17 @@ func testPUKOfALostCard(t *testing.T, f *fixture) {
 	_, err = f.take(r, f.now)
 	must(t, err)
 }
+
+// Whoever gets the name of an account that was removed has no right to its cards' PUKs.
+func testPUKOfARemovedAccount(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	k := f.putPUK(t, "alice", 11)
+	f.enrolled(t, f.carded("alice", 11))
+	must(t, f.RemoveAccount(f.ctx, "alice", f.event("account.remove", "alice")))
+	f.account(t, "alice")
+	_, _, err := f.ask("alice", 11, f.now, nil)
+	fails(t, err, enroll.ErrNotFound)
+	all, err := f.EscrowedFor(f.ctx, 11)
+	must(t, err)
+	equal(t, all[0].Candidates(), []enroll.Kept{k}) // an officer still has it
+}

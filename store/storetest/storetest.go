@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"PUKRequestsBounded", testPUKRequestsBounded},
 		{"PUKRequestByCode", testPUKRequestByCode},
 		{"PUKOfALostCard", testPUKOfALostCard},
+		{"PUKOfARemovedAccount", testPUKOfARemovedAccount},
 		{"PUKDecidedAtOnce", testPUKDecidedAtOnce},
 		{"PUKTakenAtOnce", testPUKTakenAtOnce},
 		{"PUKTakenWithoutRequest", testPUKTakenWithoutRequest},
