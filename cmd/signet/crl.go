@@ -45,7 +45,7 @@ func runCRLFetch(c *cli.Context) error {
 		return err
 	}
 	for _, name := range []string{"url", "ca-file", "out"} {
-		if !c.IsSet(name) {
+		if !c.IsSet(name) || name != "url" && c.String(name) == "" {
 			return command.Usage(c, "--%s is missing", name)
 		}
 	}
@@ -95,7 +95,8 @@ func readCAs(name string) ([]*x509.Certificate, error) {
 	}
 	cas, err := piv.ReadPEM(data)
 	if err != nil {
-		return nil, fmt.Errorf("reading the CA certificates of %s: %w", name, err)
+		return nil, exit.With(exit.Failed, fmt.Errorf("reading the CA certificates of %s: %w", name, err),
+			"It is PEM with the certificate of every level: the chain file that the server itself trusts.")
 	}
 	return cas, nil
 }

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"reflect"
 	"time"
 
 	"signet/internal/atomicfile"
+	"signet/internal/exit"
 	"signet/revocation/agent"
 )
 
@@ -34,6 +36,28 @@ const (
 	// healthStale is the age from which on the report is that of an agent that is gone.
 	healthStale = 3 * time.Minute
 )
+
+// prepare finds the file that path leads to, before anything is written.
+func (h *health) prepare() (err error) {
+	if h.path == "" {
+		return nil
+	}
+	h.path, err = atomicfile.Target(h.path)
+	if errors.Is(err, atomicfile.ErrNotFile) {
+		return exit.With(exit.Failed, err, "Name a file: it is replaced, or made in a folder that is there.")
+	}
+	if err != nil {
+		return exit.With(exit.Failed, err, "Check that its folder is there and may be entered.")
+	}
+	return nil
+}
+
+// tidy deletes what an agent has left that was killed. The CRLs' locks are held by now.
+func (h *health) tidy() {
+	if h.path != "" {
+		atomicfile.Tidy(h.path)
+	}
+}
 
 func (h *health) report() healthReport {
 	r := healthReport{Written: time.Now().UTC().Truncate(time.Second), PID: os.Getpid(), Version: h.version}

@@ -47,6 +47,10 @@ func newDuty(conf *syncConfig, w io.Writer) (*duty, error) {
 }
 
 func (t *duty) open(conf *syncConfig) (err error) {
+	t.health = &health{path: conf.Health, logger: t.logger}
+	if err := t.health.prepare(); err != nil {
+		return fmt.Errorf("health: %w", err)
+	}
 	var turns *agent.Turns // nothing waits where there is one file
 	if len(conf.CRLs) > 1 {
 		turns = &agent.Turns{}
@@ -56,7 +60,8 @@ func (t *duty) open(conf *syncConfig) (err error) {
 			return fmt.Errorf("%s: %w", conf.CRLs[i].Name, err)
 		}
 	}
-	t.health = &health{path: conf.Health, keepers: t.keepers, logger: t.logger}
+	t.health.keepers = t.keepers
+	t.health.tidy()
 	if conf.Metrics != "" {
 		if t.metrics, err = newMetricsServer(conf.Metrics, t.health); err != nil {
 			return fmt.Errorf("metrics: %w", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/internal/atomicfile"
 	"signet/internal/command"
 	"signet/internal/exit"
 	"signet/revocation/agent"
@@ -37,11 +38,12 @@ func runCRLStatus(c *cli.Context) error {
 	}
 	var r *healthReport
 	var err error
+	health, out, caFile := c.String("health"), c.String("out"), c.String("ca-file")
 	switch {
-	case c.IsSet("health") && !c.IsSet("out") && !c.IsSet("ca-file"):
-		r, err = readHealth(c.String("health"))
-	case c.IsSet("out") && c.IsSet("ca-file") && !c.IsSet("health"):
-		r, err = inspect(c.String("out"), c.String("ca-file"))
+	case health != "" && out == "" && caFile == "":
+		r, err = readHealth(health)
+	case health == "" && out != "" && caFile != "":
+		r, err = inspect(out, caFile)
 	default:
 		return command.Usage(c, "either --health, or --out and --ca-file")
 	}
@@ -58,7 +60,7 @@ func runCRLStatus(c *cli.Context) error {
 const maxHealth = 4 << 20
 
 func readHealth(path string) (*healthReport, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, exit.With(exit.Missing, fmt.Errorf("there is no health report: %w", err), "Start the agent, with --health or \"health\" in its configuration.")
 	}
@@ -79,6 +81,18 @@ func readHealth(path string) (*healthReport, error) {
 		r.Standing = max(r.Standing, agent.Warning)
 	}
 	return r, nil
+}
+
+// openRegular opens no FIFO, which would wait for ever.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Regular(path, info); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
 }
 
 func worst(levels []agent.Level, now time.Time) (w agent.Standing) {
@@ -115,7 +129,7 @@ func readLevels(path string, cas []*x509.Certificate) ([]agent.Level, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return (*agent.Set)(nil).Levels(source.CAs), err
 	}

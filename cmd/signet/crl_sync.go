@@ -33,7 +33,7 @@ func crlSyncCommand() *cli.Command {
 			&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
 			&cli.StringFlag{Name: "check", Usage: "the server's own check of its configuration, a `COMMAND` for sh"},
 			&cli.StringFlag{Name: "reload", Usage: "reload the server by `COMMAND`, run by sh when the file has changed"},
-			&cli.DurationFlag{Name: "command-timeout", Usage: "give each of them up after `TIME`"},
+			&cli.DurationFlag{Name: "command-timeout", Usage: "give each of them up after `TIME`", Value: time.Minute},
 			&cli.DurationFlag{Name: "poll", Usage: "fetch again after each `INTERVAL`, push or not", Value: time.Minute},
 			&cli.BoolFlag{Name: "no-push", Usage: "don't listen to the CA's events"},
 			&cli.StringFlag{Name: "metrics", Usage: "serve Prometheus metrics at `ADDRESS`: 127.0.0.1:9153"},

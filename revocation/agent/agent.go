@@ -25,7 +25,8 @@ import (
 // Config is what to fetch, and for whom. URLs, CAs and Path must be there.
 type Config struct {
 	SourceConfig
-	// Path is the file that the server reads: PEM, the CRLs in the order of CAs.
+	// Path is the file that the server reads: PEM, the CRLs in the order of CAs. Symlinks
+	// are followed; [Open] puts the name that this leads to in its place.
 	// Beside it, Path with ".state" at its end remembers entity tags and whether
 	// the commands were run, and ".lock" keeps other agents away.
 	Path string
@@ -80,6 +81,7 @@ func Fetch(ctx context.Context, c Config) (*Result, error) {
 type File struct {
 	Config
 	source *Source
+	given  string // Path as it was given
 	lock   *lock
 
 	kept    bool   // by a Keeper
@@ -100,8 +102,8 @@ type File struct {
 	warnings []string // of this Fetch
 }
 
-// Open takes the file, so that no other agent touches it until [File.Close]. It
-// tidies up what one that was killed has left.
+// Open takes the file, so that no other agent touches it until [File.Close], by whatever
+// name. It tidies up what one that was killed has left.
 func Open(c Config) (*File, error) {
 	if c.Path == "" {
 		return nil, errors.New("the CRL agent needs a path")
@@ -114,8 +116,11 @@ func Open(c Config) (*File, error) {
 	if c.CommandTimeout == 0 {
 		c.CommandTimeout = time.Minute
 	}
-	f := &File{Config: c, source: source}
-	if f.lock, err = takeLock(c.Path + ".lock"); err != nil {
+	f := &File{Config: c, source: source, given: c.Path}
+	if f.Path, err = target(c.Path); err != nil {
+		return nil, f.withHint(err)
+	}
+	if f.lock, err = takeLock(f.Path + ".lock"); err != nil {
 		return nil, f.withHint(err)
 	}
 	f.tidy()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"signet/internal/atomicfile"
 	"signet/internal/exit"
 	"signet/revocation/crl"
 )
@@ -19,6 +20,7 @@ var (
 	ErrOlder       = errors.New("the CRL is older than the one in place")
 	ErrConflict    = errors.New("the CRL has the number of the one in place and says something else")
 	ErrMissing     = errors.New("a level has no CRL")
+	ErrNotFile     = atomicfile.ErrNotFile
 	ErrNotOurs     = errors.New("the file in place is something else than a CRL")
 	ErrWrite       = errors.New("the file can't be written")
 	ErrLocked      = errors.New("another agent holds the file")
@@ -42,6 +44,7 @@ var hints = []struct {
 	{ErrOlder, "older", exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
 	{ErrConflict, "conflict", exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
 	{ErrMissing, "missing", exit.Failed, "A server that checks every level would refuse everyone without it. Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
+	{ErrNotFile, "not_a_file", exit.Failed, "Name a file: it is replaced, or made in a folder that is there. Where a symlink was changed, start the agent again."},
 	{ErrNotOurs, "not_ours", exit.Failed, "It was left as it is. Name another file, or delete this one if nothing needs it."},
 	{ErrWrite, "write", exit.Failed, "Check the folder's permissions and that its disk is not full."},
 	{ErrLocked, "locked", exit.Failed, "One file is one agent's: stop that one, or name another file."},

@@ -11,8 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 
 	"signet/internal/atomicfile"
@@ -31,10 +29,24 @@ func (p *inPlace) is(info os.FileInfo) bool {
 		p.info.Size() == info.Size() && p.info.ModTime().Equal(info.ModTime())
 }
 
+// target is the file that path leads to, which can be replaced.
+func target(path string) (string, error) {
+	real, err := atomicfile.Target(path)
+	if err != nil && !errors.Is(err, ErrNotFile) {
+		err = fmt.Errorf("%w: %w", ErrWrite, err)
+	}
+	return real, err
+}
+
 // look reads file and state, unless they were read before. A file that is not
 // there, is broken or is of another CA is replaced, since the server can't work
 // with it. One that holds certificates or a key was named by mistake: [ErrNotOurs].
 func (f *File) look() error {
+	if now, err := target(f.given); err != nil {
+		return err
+	} else if now != f.Path {
+		return fmt.Errorf("%w: %s leads to %s now, and not to %s", ErrNotFile, f.given, now, f.Path)
+	}
 	info, err := os.Stat(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.warn("the file in place can't be read: %v", err)
@@ -167,19 +179,11 @@ func keep(path, as string) error {
 	return os.Link(path, as)
 }
 
-// temporary is the name of a file that [atomicfile.Create] had made.
-var temporary = regexp.MustCompile(`^\.(.+?)(\.state)?\.[0-9]+$`)
-
 // tidy deletes what an agent has left that was killed: files half written, and the file
 // before where the swap had come to its end.
 func (f *File) tidy() {
-	dir, base := filepath.Split(f.Path)
-	entries, _ := os.ReadDir(filepath.Clean(dir + "."))
-	for _, e := range entries {
-		if m := temporary.FindStringSubmatch(e.Name()); m != nil && m[1] == base {
-			_ = os.Remove(dir + e.Name())
-		}
-	}
+	atomicfile.Tidy(f.Path)
+	atomicfile.Tidy(f.statePath())
 	_ = os.Remove(f.afterPath())
 	before, err := os.Stat(f.beforePath())
 	if now, err2 := os.Stat(f.Path); err == nil && err2 == nil && os.SameFile(before, now) {
