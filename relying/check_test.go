@@ -1,10 +1,14 @@
 package relying
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +98,39 @@ func TestUsage(t *testing.T) {
 	w.check(c, &tls.Certificate{Leaf: w.responder.Certificate}, "FAILED:wrong-usage")
 	w.check(c, &tls.Certificate{Leaf: w.Intermediate}, "FAILED:wrong-usage")
 	w.check(c, &tls.Certificate{Leaf: w.Root}, "FAILED:wrong-usage")
+}
+
+// Of another CA's certificate, what it is for is of no matter.
+func TestTheIssuerComesBeforeTheUsage(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	c := w.fresh(w.config())
+	odd := pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}
+	server := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	for name, template := range map[string]*x509.Certificate{
+		"of a CA":            {IsCA: true, BasicConstraintsValid: true},
+		"of a CA, our name":  {IsCA: true, BasicConstraintsValid: true, RawSubject: w.Root.RawSubject},
+		"for a server":       {ExtKeyUsage: server},
+		"of nothing":         {},
+		"of odd extensions":  {ExtraExtensions: []pkix.Extension{odd}},
+		"odd, for a server":  {ExtraExtensions: []pkix.Extension{odd}, ExtKeyUsage: server},
+		"of a CA, odd, ours": {IsCA: true, BasicConstraintsValid: true, ExtraExtensions: []pkix.Extension{odd}, RawSubject: w.Intermediate.RawSubject},
+	} {
+		t.Run(name, func(t *testing.T) {
+			template.SerialNumber, template.NotBefore, template.NotAfter = big.NewInt(7), w.clock.Add(-time.Hour), w.clock.Add(time.Hour)
+			key := catest.Key(t)
+			der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key) // its own issuer
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaf, err := x509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.check(c, &tls.Certificate{Leaf: leaf}, "FAILED:unknown-issuer")
+		})
+	}
+	w.check(c, &tls.Certificate{Leaf: other.Intermediate}, "FAILED:unknown-issuer")
+	w.check(c, &tls.Certificate{Leaf: other.Root}, "FAILED:unknown-issuer")
 }
 
 // A revoked intermediate takes all below it along.

@@ -79,13 +79,25 @@ func (t *trust) find(leaf *x509.Certificate, now time.Time) (*known, *failure) {
 	return k, nil
 }
 
-// verify builds the chains by RFC 5280, Section 6.1. A certificate out of its
-// dates is held to the nearest day of its life, so that "expired" is told from
-// "of another CA"; dates are judged by the caller.
+// verify builds the chains by RFC 5280, Section 6.1. Who issued a certificate is
+// asked first, what it is for after that: of another CA's it is of no matter.
 func (t *trust) verify(leaf *x509.Certificate, now time.Time) ([][]*x509.Certificate, *failure) {
-	if leaf.IsCA {
+	chains, err := t.chainsOf(leaf, now)
+	switch {
+	case err != nil && reasonOf(err) == WrongUsage && !t.issued(leaf, now):
+		return nil, &failure{reason: UnknownIssuer, err: x509.UnknownAuthorityError{Cert: leaf}}
+	case err != nil:
+		return nil, &failure{reason: reasonOf(err), err: err}
+	case leaf.IsCA:
 		return nil, &failure{reason: WrongUsage, err: errors.New("it is a CA's own certificate")}
 	}
+	return chains, nil
+}
+
+// chainsOf leads to the roots. A certificate out of its dates is held to the nearest
+// day of its life, so that "expired" is told from "of another CA"; dates are judged
+// by the caller.
+func (t *trust) chainsOf(leaf *x509.Certificate, now time.Time) ([][]*x509.Certificate, error) {
 	at := now
 	switch {
 	case now.Before(leaf.NotBefore):
@@ -93,14 +105,20 @@ func (t *trust) verify(leaf *x509.Certificate, now time.Time) ([][]*x509.Certifi
 	case now.After(leaf.NotAfter):
 		at = leaf.NotAfter
 	}
-	chains, err := leaf.Verify(x509.VerifyOptions{
+	return leaf.Verify(x509.VerifyOptions{
 		Roots: t.roots, Intermediates: t.between, CurrentTime: at,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, // RFC 5280, Section 4.2.1.12
 	})
-	if err != nil {
-		return nil, &failure{reason: reasonOf(err), err: err}
-	}
-	return chains, nil
+}
+
+// issued reports whether a certificate with critical extensions that nobody here
+// knows, at which [x509.Certificate.Verify] gives up before it looks for the issuer, is of
+// these CAs all the same.
+func (t *trust) issued(leaf *x509.Certificate, now time.Time) bool {
+	plain := *leaf
+	plain.UnhandledCriticalExtensions = nil
+	_, err := t.chainsOf(&plain, now)
+	return err == nil || reasonOf(err) != UnknownIssuer
 }
 
 func reasonOf(err error) Reason {
