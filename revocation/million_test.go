@@ -74,37 +74,47 @@ func TestMillion(t *testing.T) {
 		t.Errorf("%d KiB allocated", all>>10)
 	}
 
-	// The best of some, since the machine has other things to do.
-	made, hashed := time.Hour, time.Hour
-	for range 5 {
+	// Beside a signature, and what a store on disk does, it takes one and a half times as
+	// long: see the benchmark. Here it must only be of that kind.
+	revoked := 0
+	oneOf(t, "making the CRL in ten times what hashing takes", func() (took, most time.Duration) {
 		begun := time.Now()
 		sha256.Sum256(big.entries)
-		hashed = min(hashed, time.Since(begun))
+		hashed := time.Since(begun)
+		revoked++
 		w.revoke(w.issue("alice"), ca.Superseded)
-		before := w.service.Publisher.Took()
 		must(t, w.service.Publisher.Refresh(t.Context()))
-		if took := w.service.Publisher.Took(); took != before {
-			made = min(made, took)
-		}
-	}
-	t.Logf("SHA-256 of %d octets: %v; the CRL was out after %v", len(big.entries), hashed, made)
-	// Beside a signature, and what a store on disk does, it takes one and a half times as
-	// long: see the benchmark. Here it must only be of that kind, also on a busy machine.
-	if made > 10*hashed {
-		t.Errorf("making the CRL took %v, and hashing its octets %v", made, hashed)
-	}
+		return w.service.Publisher.Took(), 10 * hashed
+	})
 
 	w.run()
-	alice := w.issue("alice")
-	begun := time.Now()
-	w.revoke(alice, ca.KeyCompromise)
-	must(t, w.service.Publisher.Await(t.Context()))
-	if took := time.Since(begun); took > time.Second {
-		t.Errorf("the CRL was out after %v", took)
+	oneOf(t, "a revocation being on the CRL within a second", func() (took, most time.Duration) {
+		alice := w.issue("alice")
+		revoked++
+		begun := time.Now()
+		w.revoke(alice, ca.KeyCompromise)
+		must(t, w.service.Publisher.Await(t.Context()))
+		took = time.Since(begun)
+		parsed := w.list(w.scope(0), false)
+		if _, ok := parsed.Find(alice.Serial.Big()); !ok || parsed.Entries != n+revoked {
+			t.Errorf("alice is on the CRL of %d entries: %v", parsed.Entries, ok)
+		}
+		must(t, crl.Check(parsed, w.Intermediate, time.Now(), 0))
+		return took, time.Second
+	})
+}
+
+// oneOf tries until one try takes no longer than it may: a busy machine makes some slow,
+// and what has become slow by itself is so each time.
+func oneOf(t *testing.T, what string, try func() (took, most time.Duration)) {
+	t.Helper()
+	const tries = 12
+	for n := range tries {
+		took, most := try()
+		t.Logf("%s, try %d: %v, and may take %v", what, n+1, took, most)
+		if took <= most {
+			return
+		}
 	}
-	parsed := w.list(w.scope(0), false)
-	if _, ok := parsed.Find(alice.Serial.Big()); !ok || parsed.Entries != n+6 {
-		t.Errorf("alice is on the CRL of %d entries: %v", parsed.Entries, ok)
-	}
-	must(t, crl.Check(parsed, w.Intermediate, time.Now(), 0))
+	t.Errorf("%s: none of %d tries", what, tries)
 }

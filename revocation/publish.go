@@ -20,12 +20,12 @@ const (
 // run makes CRLs at once, since revocations may have come while no one ran,
 // then whenever some are due, until ctx ends.
 func (p *Publisher) run(ctx context.Context) error {
-	due, retry := true, firstTry
+	due, woken, retry := true, false, firstTry
 	for {
 		p.watchClock()
 		wait := p.untilDue()
-		if due || wait <= 0 {
-			err := p.refresh(ctx)
+		if due = due || wait <= 0; due || woken {
+			err := p.refresh(ctx, !due)
 			if due = err != nil; due && ctx.Err() == nil {
 				p.logger.Error("no CRL could be made; trying again", "error", err, "in", retry)
 				wait, retry = retry, min(2*retry, lastTry)
@@ -36,11 +36,10 @@ func (p *Publisher) run(ctx context.Context) error {
 		if p.root != nil {
 			p.root.watch(p.now())
 		}
-		woken, ended := p.await(ctx, wait, due)
-		if ended {
+		var ended bool
+		if woken, ended = p.await(ctx, wait, due); ended {
 			return nil
 		}
-		due = due || woken
 	}
 }
 
@@ -74,6 +73,17 @@ func (p *Publisher) await(ctx context.Context, d time.Duration, failed bool) (wo
 // revocations, which are to be answered as fast as with few.
 func (p *Publisher) gather() time.Duration {
 	return min(max(2*time.Duration(p.took.Load()), gatherLeast), gatherMost)
+}
+
+// shown reports whether the CRLs in force show all there is, with the settings in force:
+// whoever revokes and then waits for the CRL wakes run twice, and once is enough. The
+// caller holds p.turn.
+func (p *Publisher) shown(ctx context.Context) bool {
+	if p.remake.Load() || p.base.number == 0 {
+		return false
+	}
+	revision, err := p.store.Revision(ctx, p.issuer.ID())
+	return err == nil && revision == p.seen
 }
 
 // watchClock tells of a wall clock that was set. What is to be done follows from

@@ -155,15 +155,15 @@ func (p *Publisher) remakeAll() {
 // Refresh returns when CRLs are out, and on disk, that show everything that was
 // on disk when Refresh was called. Callers at the same time share them.
 func (p *Publisher) Refresh(ctx context.Context) error {
-	if err := p.refresh(ctx); err != nil {
+	if err := p.refresh(ctx, false); err != nil {
 		return err
 	}
 	p.save()
 	return nil
 }
 
-// refresh is Refresh without the disk.
-func (p *Publisher) refresh(ctx context.Context) error {
+// refresh is Refresh without the disk. With ifChanged, CRLs that show everything stay.
+func (p *Publisher) refresh(ctx context.Context, ifChanged bool) error {
 	p.mu.Lock()
 	p.wanted++
 	mine := p.wanted
@@ -180,19 +180,28 @@ func (p *Publisher) refresh(ctx context.Context) error {
 	if answered { // by one that began after we asked
 		return nil
 	}
+	if ifChanged && p.shown(ctx) {
+		p.answer(all)
+		return nil
+	}
 	begun := time.Now()
 	r, err := p.publish(ctx)
 	if err != nil {
 		return err
 	}
 	p.took.Store(int64(time.Since(begun)))
-	p.mu.Lock()
-	p.made = all
-	close(p.out)
-	p.out = make(chan struct{})
-	p.mu.Unlock()
+	p.answer(all)
 	p.finish(ctx, r) // nobody need wait for that
 	return nil
+}
+
+// answer lets those go that were among the first so many to ask for a CRL.
+func (p *Publisher) answer(asked uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.made = asked
+	close(p.out)
+	p.out = make(chan struct{})
 }
 
 // Await returns when CRLs are out that show everything that was on disk when

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"signet/ca"
+	"signet/internal/audit"
 	"signet/revocation"
 	"signet/revocation/crl"
 )
@@ -85,6 +86,51 @@ func TestAwaitSharesTheCRLOfABurst(t *testing.T) {
 	if n := w.store.crls.Load() - before; n > 3 {
 		t.Errorf("%d CRLs for a burst of %d", n, callers)
 	}
+}
+
+// Whoever revokes and then waits for the CRL has asked for it twice.
+func TestOneRevocationMakesOneCRL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.run()
+		alice, bob := w.issue("alice"), w.issue("bob")
+		makes := func(what string, want int32, change func()) {
+			t.Helper()
+			time.Sleep(time.Minute)
+			before := w.store.crls.Load()
+			change()
+			must(t, w.service.Publisher.Await(t.Context()))
+			time.Sleep(time.Minute)
+			if n := w.store.crls.Load() - before; n != want {
+				t.Errorf("%s: %d CRLs, want %d", what, n, want)
+			}
+		}
+		hold := func() { w.revoke(alice, ca.CertificateHold) }
+		release := func() {
+			_, err := w.service.Revoker.Release(t.Context(), alice.Serial, audit.Operator)
+			must(t, err)
+		}
+		makes("hold", 1, hold)
+		makes("release", 1, release)
+		makes("a burst", 1, func() { hold(); release(); hold() })
+		makes("waiting so late that the CRL is out", 1, func() { release(); time.Sleep(time.Second) })
+		makes("no such certificate", 0, func() {
+			_, err := w.service.Revoker.Revoke(t.Context(), w.Serial(t), ca.Superseded, audit.Operator)
+			if !errors.Is(err, revocation.ErrNotFound) {
+				t.Errorf("%v", err)
+			}
+		})
+		makes("a reload", 1, func() {
+			w.service.SetCRLs("")
+			must(t, w.service.SetTimes(revocation.Times{}))
+		})
+		// In one that is being made it counts while it may still be read, and else with the next.
+		makes("before the entries are read", 1, func() { w.store.begun = hold; w.revoke(bob, ca.CertificateHold) })
+		makes("after the entries are read", 2, func() { w.store.read = release; w.revoke(bob, ca.Superseded) })
+		if on := w.onCRL(); len(on) != 1 || on[bob.Serial.String()] != ca.Superseded {
+			t.Errorf("on the CRL: %v", on)
+		}
+	})
 }
 
 func TestAwaitGivesUpWithItsCaller(t *testing.T) {
@@ -218,7 +264,6 @@ func TestRestart(t *testing.T) {
 	if after == nil || !bytes.Equal(w.der(after), der) || after.ETag != before.ETag {
 		t.Fatalf("the CRL is not there after a restart: %+v", after)
 	}
-	w.store.behind.Store(5) // as if restored from a backup
 	w.refresh()
 	if got := w.service.Publisher.Current(w.Issuer.ID()); got.Number.Cmp(before.Number) <= 0 || !got.Modified.After(after.Modified) {
 		t.Errorf("number %v, modified %v after number %v, modified %v", got.Number, got.Modified, before.Number, after.Modified)

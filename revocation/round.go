@@ -208,12 +208,9 @@ func (r *round) putOut(at *atomic.Pointer[List], list *List) {
 	}
 }
 
-// maxNumberDraws bounds how far behind a store may be in one attempt.
-const maxNumberDraws = 10_000
-
-// nextNumber draws from the store until the number is above those of all CRLs
-// that are out. It is at the first draw, unless the store was restored from a
-// backup: a number must not be used twice even then (RFC 5280, Section 5.2.3).
+// nextNumber draws a number from the store that is above those of all CRLs that are
+// out: one must not be used twice, also where the store was restored from a
+// backup (RFC 5280, Section 5.2.3).
 func (p *Publisher) nextNumber(ctx context.Context) (uint64, error) {
 	out := new(big.Int)
 	for _, s := range *p.scopes.Load() {
@@ -223,14 +220,16 @@ func (p *Publisher) nextNumber(ctx context.Context) (uint64, error) {
 			}
 		}
 	}
-	for range maxNumberDraws {
-		n, err := p.store.NextCRLNumber(ctx, p.issuer.ID())
-		if err != nil {
-			return 0, fmt.Errorf("drawing a CRL number: %w", err)
-		}
-		if new(big.Int).SetUint64(n).Cmp(out) > 0 {
-			return n, nil
-		}
+	if !out.IsUint64() {
+		return 0, fmt.Errorf("drawing a CRL number: the CRL that is out has number %v, which this CA can't have given it", out)
 	}
-	return 0, errors.New("drawing a CRL number: the store is far behind the CRL that is out; was it restored from an old backup?")
+	number, last, err := p.store.NextCRLNumber(ctx, p.issuer.ID(), out.Uint64())
+	if err != nil {
+		return 0, fmt.Errorf("drawing a CRL number: %w", err)
+	}
+	if last < out.Uint64() {
+		p.logger.Warn("the store's last CRL number is behind that of the CRL that is out: if the store was restored from an older copy, revocations since then are missing and are to be made again",
+			"store", last, "crl", out, "next", number)
+	}
+	return number, nil
 }

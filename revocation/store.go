@@ -89,10 +89,11 @@ type Store interface {
 	// URL already.
 	AddPartition(ctx context.Context, issuer, url string) (Partition, error)
 
-	// NextCRLNumber returns a number greater than any it has returned for
-	// issuer, on disk before it returns. It also grows when the store has been
-	// replaced by an older copy of itself: it is at least the seconds since 1970.
-	NextCRLNumber(ctx context.Context, issuer string) (uint64, error)
+	// NextCRLNumber returns a number greater than above and than any it has returned
+	// for issuer, on disk before it returns, and the last one before; 0 for none. It
+	// also grows when the store has been replaced by an older copy of itself: it is
+	// at least the milliseconds since 1970.
+	NextCRLNumber(ctx context.Context, issuer string, above uint64) (number, last uint64, err error)
 	// CRLMade records that the CRLs of every scope of issuer with entries as of
 	// thisUpdate are out: entries that had expired by then, and had been revoked a
 	// minute before it, have appeared once more and leave. An earlier time than

@@ -43,22 +43,19 @@ type world struct {
 type faultyStore struct {
 	*bolt.Store
 	broken atomic.Bool
-	behind atomic.Int32  // how many CRL numbers are those of long ago
 	crls   atomic.Int32  // CRLs begun
 	gate   chan struct{} // where a CRL waits before it is begun; nil for no gate
 	begun  func()        // what happens before the next CRL reads its entries; nil for nothing
+	read   func()        // what happens after that; nil for nothing
 }
 
 var errBroken = errors.New("the disk is full")
 
-func (s *faultyStore) NextCRLNumber(ctx context.Context, issuer string) (uint64, error) {
+func (s *faultyStore) NextCRLNumber(ctx context.Context, issuer string, above uint64) (number, last uint64, err error) {
 	if s.broken.Load() {
-		return 0, errBroken
+		return 0, 0, errBroken
 	}
-	if s.behind.Add(-1) >= 0 {
-		return 1, nil
-	}
-	return s.Store.NextCRLNumber(ctx, issuer)
+	return s.Store.NextCRLNumber(ctx, issuer, above)
 }
 
 func (s *faultyStore) RevokedEntries(ctx context.Context, scope revocation.Scope, begin func(revocation.Snapshot) error, yield func([]byte) error) error {
@@ -70,7 +67,12 @@ func (s *faultyStore) RevokedEntries(ctx context.Context, scope revocation.Scope
 		s.begun = nil
 		begun()
 	}
-	return s.Store.RevokedEntries(ctx, scope, begin, yield)
+	err := s.Store.RevokedEntries(ctx, scope, begin, yield)
+	if read := s.read; read != nil {
+		s.read = nil
+		read()
+	}
+	return err
 }
 
 func (s *faultyStore) Certificate(ctx context.Context, issuer string, serial ca.Serial) (ca.Certificate, error) {
@@ -91,8 +93,8 @@ func newWorldOf(t testing.TB, h *catest.Hierarchy, change func(*revocation.Confi
 	dir := t.TempDir()
 	store, err := bolt.Open(filepath.Join(dir, "signet.db"), nil)
 	must(t, err)
-	t.Cleanup(func() { must(t, store.Close()) })
 	w := &world{TB: t, Hierarchy: h, dir: dir, store: &faultyStore{Store: store}}
+	t.Cleanup(func() { must(t, w.store.Close()) })
 	w.conf = revocation.Config{
 		Store: w.store, Issuer: h.Issuer, CRLDir: dir, RootCRL: filepath.Join(dir, "root.crl"),
 		IssueResponder: w.issueResponder, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -169,9 +171,15 @@ func (w *world) issue(account string) *ca.Certificate {
 	return c
 }
 
+// revoke revokes c, or holds it.
 func (w *world) revoke(c *ca.Certificate, reason ca.Reason) {
 	w.Helper()
-	_, err := w.service.Revoker.Revoke(context.Background(), c.Serial, reason, audit.Operator)
+	var err error
+	if reason == ca.CertificateHold {
+		_, err = w.service.Revoker.Hold(context.Background(), c.Serial, audit.Operator)
+	} else {
+		_, err = w.service.Revoker.Revoke(context.Background(), c.Serial, reason, audit.Operator)
+	}
 	must(w, err)
 }
 

@@ -126,10 +126,10 @@ func openRootFolder(ctx context.Context, folder string, passphrase []byte) (*ca.
 }
 
 // signRootCRL signs the CRL that follows last, which is nil for the first. Its
-// number is the time in seconds: it grows also where the last CRL was lost
+// number is the time in milliseconds: it grows also where the last CRL was lost
 // (RFC 5280, Section 5.2.3).
 func signRootCRL(root *ca.Issuer, last *crl.List, lifetime time.Duration, now time.Time) ([]byte, error) {
-	number := uint64(now.Unix())
+	number := uint64(now.UnixMilli())
 	var entries []revocation.Entry
 	if last != nil {
 		if last.Number.IsUint64() && last.Number.Uint64() >= number {

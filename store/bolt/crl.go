@@ -78,23 +78,25 @@ type crlState struct {
 	made   int64  // the latest thisUpdate, in seconds since 1970
 }
 
-// NextCRLNumber implements [revocation.Store]. The number is never less than the
-// seconds since 1970: with that, it also grows when the store was
-// replaced by an older copy of itself.
-func (s *Store) NextCRLNumber(ctx context.Context, issuer string) (number uint64, err error) {
+// NextCRLNumber implements [revocation.Store]. Numbers are drawn far less often than
+// once a millisecond, and so don't run ahead of the floor.
+func (s *Store) NextCRLNumber(ctx context.Context, issuer string, above uint64) (number, last uint64, err error) {
 	err = s.update(ctx, func(t *tx) error {
 		crl, err := t.crl(issuer)
 		if err != nil {
 			return err
 		}
-		crl.number = max(crl.number+1, uint64(max(s.now().Unix(), 0)))
+		if last = crl.number; max(last, above) == math.MaxUint64 {
+			return fmt.Errorf("issuer %s has had the greatest CRL number that there is", issuer)
+		}
+		crl.number = max(last+1, above+1, uint64(max(s.now().UnixMilli(), 0)))
 		number = crl.number
 		return t.setCRL(issuer, crl)
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return number, nil
+	return number, last, nil
 }
 
 func (t *tx) crl(issuer string) (crlState, error) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func testCRLNumbers(t *testing.T, f *fixture) {
 	const n = 16
 	numbers := make([]uint64, n)
 	for _, err := range together(n, func(i int) (err error) {
-		numbers[i], err = f.NextCRLNumber(f.ctx, issuerA)
+		numbers[i], _, err = f.NextCRLNumber(f.ctx, issuerA, 0)
 		return err
 	}) {
 		must(t, err)
@@ -83,16 +84,32 @@ func testCRLNumbers(t *testing.T, f *fixture) {
 	equal(t, len(slices.Compact(numbers)), n)
 	last := numbers[len(numbers)-1]
 	for range 3 {
-		next, err := f.NextCRLNumber(f.ctx, issuerA)
+		next, before, err := f.NextCRLNumber(f.ctx, issuerA, 0)
 		must(t, err)
-		if next <= last {
-			t.Errorf("CRL number %d after %d", next, last)
+		if next <= last || before != last {
+			t.Errorf("CRL number %d after %d, which was %d", next, before, last)
 		}
 		last = next
 	}
-	other, err := f.NextCRLNumber(f.ctx, issuerB)
+	out := last + 1_000_000_000 // as if the store were an old copy
+	next, before, err := f.NextCRLNumber(f.ctx, issuerA, out)
 	must(t, err)
-	if other == 0 || int64(other) < time.Now().Add(-time.Minute).Unix() {
+	if next <= out || before != last {
+		t.Errorf("CRL number %d after %d, which was %d, above %d", next, before, last, out)
+	}
+	_, _, err = f.NextCRLNumber(f.ctx, issuerA, math.MaxUint64)
+	if err == nil {
+		t.Error("a number above the greatest there is")
+	}
+	again, before, err := f.NextCRLNumber(f.ctx, issuerA, 0)
+	must(t, err)
+	if again <= next || before != next {
+		t.Errorf("CRL number %d after %d, which was %d", again, before, next)
+	}
+	other, before, err := f.NextCRLNumber(f.ctx, issuerB, 0)
+	must(t, err)
+	equal(t, before, uint64(0))
+	if int64(other) < time.Now().Add(-time.Minute).UnixMilli() {
 		t.Errorf("the first CRL number is %d: it would fall back with a store that is restored", other)
 	}
 }
