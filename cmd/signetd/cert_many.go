@@ -48,9 +48,9 @@ type many struct {
 	client *operatorClient
 	action string
 	reason string
-	// serials are those that the action concerns; already how many more were
-	// chosen that it doesn't.
-	serials []ca.Serial
+	// What is named or chosen; already is how many more were chosen that the action
+	// doesn't concern.
+	serialList
 	already int
 }
 
@@ -59,7 +59,9 @@ type manyResult struct {
 	Action string `json:"action"`
 	Reason string `json:"reason,omitempty"`
 	revocation.Batch
-	CRL string `json:"crl,omitempty"`
+	// Unknown are the first of those not found, also such as have no form of a [ca.Serial].
+	Unknown []string `json:"unknown,omitempty"`
+	CRL     string   `json:"crl,omitempty"`
 }
 
 // changeMany does the action to all certificates that the flags choose.
@@ -73,7 +75,7 @@ func changeMany(c *cli.Context, action, reason string) error {
 	}
 	m := &many{c: c, action: action, reason: reason}
 	if c.IsSet("from") {
-		if m.serials, err = serialsFrom(c.String("from")); err != nil {
+		if m.serialList, err = serialsFrom(c.String("from")); err != nil {
 			return exit.With(exit.Usage, err, "")
 		}
 	}
@@ -141,6 +143,9 @@ func (m *many) confirm() error {
 	if m.already > 0 {
 		fmt.Fprintf(w, "; %d more need no change", m.already)
 	}
+	if n := len(m.foreign); n > 0 {
+		fmt.Fprintf(w, "; %d more are none of this CA's", n)
+	}
 	fmt.Fprintln(w, ".")
 	const script = "In a script, give --yes."
 	switch {
@@ -171,6 +176,7 @@ func (m *many) run() error {
 				"What was done is done. The same command again goes on with the rest.")
 		}
 	}
+	out.add(m.foreign)
 	if err := report(m.c, out, out.print); err != nil {
 		return err
 	}
@@ -196,7 +202,7 @@ func (m *many) part(some []ca.Serial, out *manyResult) error {
 		out.Changed = before.Changed + now.Changed
 		out.Already = before.Already + now.Already
 		out.NotFound = before.NotFound + now.NotFound
-		out.Unknown = append(slices.Clip(before.Unknown), now.Unknown...)
+		out.Batch.Unknown = append(slices.Clip(before.Unknown), now.Unknown...)
 		switch {
 		case now.Failed != nil:
 			return failedPart(now.Failed)
@@ -206,6 +212,19 @@ func (m *many) part(some []ca.Serial, out *manyResult) error {
 		}
 		m.progress(out)
 	}
+}
+
+// maxNamed is how many of those not found are named.
+const maxNamed = 10
+
+// add counts those that no server was asked for, and names the first of all.
+func (r *manyResult) add(foreign []string) {
+	r.NotFound += len(foreign)
+	for _, serial := range r.Batch.Unknown {
+		r.Unknown = append(r.Unknown, serial.String())
+	}
+	r.Unknown = append(r.Unknown, foreign...)
+	r.Unknown = r.Unknown[:min(len(r.Unknown), maxNamed)]
 }
 
 func failedPart(p *problem.Problem) error { return exit.With(exit.Failed, p, p.Hint) }
@@ -231,7 +250,7 @@ func (r manyResult) print(w io.Writer) {
 		row("Unchanged", fmt.Sprintf("%d that needed no change", r.Already))
 	}
 	for i, serial := range r.Unknown {
-		row(map[bool]string{true: "Not found"}[i == 0], serial.String())
+		row(map[bool]string{true: "Not found"}[i == 0], serial)
 	}
 	if more := r.NotFound - len(r.Unknown); more > 0 {
 		row("", fmt.Sprintf("and %d more", more))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,15 +25,17 @@ func TestReadSerials(t *testing.T) {
 		"none":            {"", ""},
 		"comments":        {"# a\n\n  # b\r\n" + one + "# c", one},
 		"twice":           {one + "\n" + two + "\r\n" + colons + "\n", one + " " + two},
-		"half a serial":   {one + "\n" + two[:39], "line 2"},
+		"half a serial":   {one + "\n" + two[:39], one + " foreign " + two[:39]},
 		"more than one":   {one + " " + two, "line 1"},
-		"another's":       {"ff" + one[2:], "not a serial number of this CA"},
+		"another's":       {"FF:" + one[2:] + "\n00" + one[2:] + "\n" + one + "\n00" + one + "\nff" + one[2:], one + " foreign ff" + one[2:] + " 00" + one[2:] + " 00" + one},
+		"colons alone":    {one + "\n::", "line 2: \"::\" is no serial number"},
+		"a name":          {one + "\n\n0x" + two[2:], "line 3"},
 		"a line of 1 MiB": {one + "\n" + strings.Repeat("0", 1<<20), "line 2 is no serial number: it is too long"},
 		"an HTML page":    {"<!doctype html>\n<p>no", "line 1"},
 		"no line end":     {two, two},
 	} {
 		t.Run(name, func(t *testing.T) {
-			serials, err := readSerials(strings.NewReader(test.text))
+			list, err := readSerials(strings.NewReader(test.text))
 			if err != nil {
 				if !strings.Contains(err.Error(), test.want) || test.want == "" {
 					t.Errorf("it says %v, want %q", err, test.want)
@@ -40,8 +43,11 @@ func TestReadSerials(t *testing.T) {
 				return
 			}
 			var got []string
-			for _, s := range serials {
+			for _, s := range list.serials {
 				got = append(got, s.String())
+			}
+			if len(list.foreign) > 0 {
+				got = append(append(got, "foreign"), list.foreign...)
 			}
 			if strings.Join(got, " ") != test.want {
 				t.Errorf("got %v, want %q", got, test.want)
@@ -52,19 +58,23 @@ func TestReadSerials(t *testing.T) {
 
 func FuzzReadSerials(f *testing.F) {
 	f.Add([]byte("# a\n0123456789abcdef0123456789abcdef01234567\n"))
+	f.Add([]byte("008E28391ac7e1e19530b442f36693ee86302a4d\n0f"))
 	f.Add([]byte("01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67 # b\r\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		serials, err := readSerials(bytes.NewReader(text))
+		list, err := readSerials(bytes.NewReader(text))
 		if err != nil {
 			return
 		}
 		var again strings.Builder
-		for _, s := range serials {
+		for _, s := range list.serials {
 			again.WriteString(s.String() + "\n")
 		}
+		for _, s := range list.foreign {
+			again.WriteString(s + "\n")
+		}
 		second, err := readSerials(strings.NewReader(again.String()))
-		if err != nil || len(second) != len(serials) {
-			t.Errorf("%d serials, written and read again %d: %v", len(serials), len(second), err)
+		if err != nil || !slices.Equal(second.serials, list.serials) || !slices.Equal(second.foreign, list.foreign) {
+			t.Errorf("%v, written and read again %v: %v", list, second, err)
 		}
 	})
 }

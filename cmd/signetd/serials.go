@@ -17,31 +17,38 @@ const (
 	maxSerialLine = 1 << 10 // octets
 )
 
+// A serialList is what a file of serial numbers names.
+type serialList struct {
+	serials []ca.Serial
+	// foreign are those that this CA can't have given a certificate, in lower case.
+	foreign []string
+}
+
 // serialsFrom reads the serial numbers in the file, or on stdin where it is "-".
-func serialsFrom(name string) ([]ca.Serial, error) {
+func serialsFrom(name string) (serialList, error) {
 	if name == "-" {
 		return readSerials(os.Stdin)
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return serialList{}, err
 	}
 	defer f.Close()
-	serials, err := readSerials(f)
+	list, err := readSerials(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return serialList{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return serials, nil
+	return list, nil
 }
 
-// readSerials reads serial numbers: each a line, whole, of 40 hexadecimal digits with or
-// without colons between them. A # begins a comment, and lines may be empty. One
-// that comes again counts once.
-func readSerials(r io.Reader) ([]ca.Serial, error) {
+// readSerials reads serial numbers: each a line, whole, of hexadecimal digits with or
+// without colons between them; this CA's have 40. A # begins a comment, and lines may
+// be empty. One that comes again counts once.
+func readSerials(r io.Reader) (serialList, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxSerialLine)
-	seen := map[ca.Serial]bool{}
-	var serials []ca.Serial
+	seen := map[string]bool{}
+	var list serialList
 	n := 0
 	for lines.Scan() {
 		n++
@@ -49,22 +56,28 @@ func readSerials(r io.Reader) ([]ca.Serial, error) {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
-		serial, err := ca.ParseSerial(strings.ToLower(text))
+		digits := strings.ToLower(strings.ReplaceAll(text, ":", ""))
 		switch {
-		case err != nil:
-			return nil, fmt.Errorf("line %d: %q is %w", n, text, err)
-		case seen[serial]:
+		case digits == "" || strings.ContainsFunc(digits, notHex):
+			return serialList{}, fmt.Errorf("line %d: %q is no serial number: want hexadecimal digits", n, text)
+		case seen[digits]:
 			continue
-		case len(serials) == maxSerials:
-			return nil, fmt.Errorf("more than %d serial numbers: divide them", maxSerials)
+		case len(seen) == maxSerials:
+			return serialList{}, fmt.Errorf("more than %d serial numbers: divide them", maxSerials)
 		}
-		seen[serial] = true
-		serials = append(serials, serial)
+		seen[digits] = true
+		if serial, err := ca.ParseSerial(digits); err == nil {
+			list.serials = append(list.serials, serial)
+		} else {
+			list.foreign = append(list.foreign, digits)
+		}
 	}
 	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, fmt.Errorf("line %d is no serial number: it is too long", n+1)
+		return serialList{}, fmt.Errorf("line %d is no serial number: it is too long", n+1)
 	} else if err != nil {
-		return nil, err
+		return serialList{}, err
 	}
-	return serials, nil
+	return list, nil
 }
+
+func notHex(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }
