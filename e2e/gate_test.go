@@ -36,7 +36,7 @@ https://localhost:{{.Port}} {
 	forward_auth {{.Gate}} {
 		uri /auth
 		header_up X-Client-Cert {http.request.tls.client.certificate_der_base64}
-		copy_headers Client-Verify Remote-User Client-Serial Client-Cert Client-Cert-Chain
+		copy_headers Client-Verify Client-Revocation Remote-User Client-Serial Client-Cert Client-Cert-Chain
 	}
 	reverse_proxy {{.App}}
 }
@@ -59,11 +59,13 @@ http {
 		location / {
 			auth_request /gate;
 			auth_request_set $verify $upstream_http_client_verify;
+			auth_request_set $revocation $upstream_http_client_revocation;
 			auth_request_set $user   $upstream_http_remote_user;
 			auth_request_set $serial $upstream_http_client_serial;
 			auth_request_set $cert   $upstream_http_client_cert;
 			auth_request_set $chain  $upstream_http_client_cert_chain;
 			proxy_set_header Client-Verify $verify;
+			proxy_set_header Client-Revocation $revocation;
 			proxy_set_header Remote-User $user;
 			proxy_set_header Client-Serial $serial;
 			proxy_set_header Client-Cert $cert;
@@ -218,7 +220,7 @@ func TestGateBehindProxies(t *testing.T) {
 				good, none, revoked := goVisitor(t, alice), goVisitor(t, nil), goVisitor(t, bob)
 
 				status, told, _ := f.visit(t, good, nil)
-				if status != 200 || told.Get("Remote-User") != "alice" || told.Get("Client-Verify") != "SUCCESS" || told.Get("Client-Serial") != harness.SerialOf(alice.Leaf) ||
+				if status != 200 || told.Get("Remote-User") != "alice" || told.Get("Client-Verify") != "SUCCESS" || told.Get("Client-Revocation") != "checked" || told.Get("Client-Serial") != harness.SerialOf(alice.Leaf) ||
 					told.Get("Client-Cert") != certheader.Encode(alice.Leaf) || told.Get("Client-Cert-Chain") == "" {
 					t.Errorf("a good certificate: %d %v", status, told)
 				}

@@ -22,25 +22,25 @@ var explanations = map[Reason]explanation{
 	Expired: {"Your certificate has expired", "A certificate is good for a limited time, and that of yours is over.",
 		[]string{"Plug your YubiKey in and run “signet enroll --force” for a new certificate.", "Then close the browser, open it again, and choose the new one."}},
 	NotYetValid: {"Your certificate is not valid yet", "It holds from a later moment on.",
-		[]string{"Wait until then. If that moment is past by your own clock, tell the administrator: this server's clock is wrong."}},
+		[]string{"Wait until then. If that moment is past by your own clock, tell the administrator: this server’s clock is wrong."}},
 	UnknownIssuer: {"Your certificate is from another CA", "This server does not know who issued it.",
 		[]string{"Close the browser, open it again, and choose another certificate when it asks."}},
 	WrongUsage: {"Your certificate is not meant for this", "Its issuer did not make it for signing in.",
 		[]string{"Close the browser, open it again, and choose another certificate when it asks."}},
 	Unknown: {"Your certificate is not known to its CA", "The CA says that it never issued it.",
 		[]string{"Tell the administrator: this should not happen."}},
-	Malformed: {"Your certificate can't be read", "What came in its place is no certificate.",
+	Malformed: {"Your certificate can’t be read", "What came in its place is no certificate.",
 		[]string{"Tell the administrator: the proxy in front of this server may be set up wrongly."}},
 	NoName: {"Your certificate lacks a name", "It does not have the kind of name that this server goes by.",
 		[]string{"Ask the administrator for a certificate that has it, or choose another one."}},
-	Forged: {"This request bears a name that it may not bear", "It has a header that only this server's proxy may set.",
+	Forged: {"This request bears a name that it may not bear", "It has a header that only this server’s proxy may set.",
 		[]string{"If you did not do that yourself, look for a browser extension or a proxy that adds headers."}},
 	NoCRL:      cannotCheck,
 	CRLExpired: cannotCheck,
 	NoOCSP:     cannotCheck,
 }
 
-var cannotCheck = explanation{"Certificates can't be checked now", "This server has no fresh news of which certificates are revoked, and lets nobody in until it has. " +
+var cannotCheck = explanation{"Certificates can’t be checked now", "This server has no fresh news of which certificates are revoked, and lets nobody in until it has. " +
 	"That is not the fault of yours.",
 	[]string{"Try again in a few minutes.", "If it goes on, tell the administrator."}}
 
@@ -52,7 +52,7 @@ var noCertificate = explanation{"A certificate is needed here", "Your browser se
 var reasons = map[ca.Reason]string{
 	ca.KeyCompromise:        "Its key may be in other hands.",
 	ca.CACompromise:         "A key of the CA may be in other hands.",
-	ca.AffiliationChanged:   "Its owner's place in the organisation has changed.",
+	ca.AffiliationChanged:   "Its owner’s place in the organisation has changed.",
 	ca.Superseded:           "Another certificate has taken its place.",
 	ca.CessationOfOperation: "It is no longer needed.",
 	ca.PrivilegeWithdrawn:   "Its owner may no longer use it.",
@@ -67,7 +67,7 @@ func explain(id Identity) explanation {
 	}
 	e, ok := explanations[id.Reason]
 	if !ok {
-		return explanation{Title: "Your certificate is refused", What: "This server does not take it."}
+		return explanation{Title: "Your certificate is not accepted", What: "This server does not take it."}
 	}
 	switch {
 	case id.Certificate == nil:
@@ -100,7 +100,7 @@ func explainRevoked(id Identity, r *Revocation) explanation {
 		what += " " + why
 	}
 	return explanation{"Your certificate is revoked", what, []string{
-		"It can't be used again. If you may have another one, plug your YubiKey in and run “signet enroll --force”.",
+		"It can’t be used again. If you may have another one, plug your YubiKey in and run “signet enroll --force”.",
 		"If you did not expect this, ask the administrator."}}
 }
 

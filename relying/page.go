@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"signet/internal/problem"
@@ -20,6 +22,30 @@ type Page struct {
 	Enroll string
 	// Contact is a URL of who helps: "mailto:help@example.com", "https://help.example.com".
 	Contact string
+}
+
+// Check refuses links that lead nowhere: a browser can't follow them, or runs them.
+func (p Page) Check() error {
+	for _, link := range []struct {
+		name, url string
+		schemes   []string
+	}{
+		{"enroll", p.Enroll, []string{"https", "http"}},
+		{"contact", p.Contact, []string{"mailto", "https", "http", "tel"}},
+	} {
+		if link.url == "" {
+			continue
+		}
+		u, err := url.Parse(link.url)
+		if err != nil {
+			return fmt.Errorf("the page's %s: %w", link.name, err)
+		}
+		web := u.Scheme == "https" || u.Scheme == "http"
+		if !slices.Contains(link.schemes, u.Scheme) || web && u.Host == "" || !web && u.Opaque == "" {
+			return fmt.Errorf("the page's %s: %q is no URL of %s", link.name, link.url, strings.Join(link.schemes, ":, ")+":")
+		}
+	}
+	return nil
 }
 
 //go:embed page.html

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 // say. docs/commands.md documents each setting.
 type gateConfig struct {
 	Listen     string        `toml:"listen"`
+	SocketMode string        `toml:"socket_mode"`
 	Metrics    string        `toml:"metrics"`
 	Mode       string        `toml:"mode"`
 	Header     string        `toml:"header"`
@@ -106,7 +109,7 @@ func (c *gateConfig) load(path string) error {
 
 func (c *gateConfig) fromFlags(f *cli.Context) {
 	for name, setting := range map[string]*string{
-		"listen": &c.Listen, "metrics": &c.Metrics, "mode": &c.Mode, "header": &c.Header, "format": &c.Format,
+		"listen": &c.Listen, "socket-mode": &c.SocketMode, "metrics": &c.Metrics, "mode": &c.Mode, "header": &c.Header, "format": &c.Format,
 		"user-header": &c.UserHeader, "user-from": &c.UserFrom, "ocsp": &c.OCSP.Use, "state": &c.State,
 		"service": &c.Page.Service, "enroll": &c.Page.Enroll, "contact": &c.Page.Contact,
 	} {
@@ -137,6 +140,9 @@ func (c *gateConfig) check() error {
 	case c.OCSP.Timeout < 0 || c.OCSP.MaxAge < 0:
 		return errors.New("ocsp: times are not negative")
 	}
+	if _, err := c.socketMode(); err != nil {
+		return err
+	}
 	if _, err := logLevel(c.Log.Level); err != nil {
 		return fmt.Errorf("log.level: %w", err)
 	}
@@ -151,6 +157,19 @@ func (c *gateConfig) check() error {
 		}
 	}
 	return nil
+}
+
+// socketMode is who may connect to a socket: owner and group, the proxy's, where
+// nothing is said. Whoever connects can ask what a certificate is worth.
+func (c *gateConfig) socketMode() (fs.FileMode, error) {
+	if c.SocketMode == "" {
+		return 0o660, nil
+	}
+	mode, err := strconv.ParseUint(c.SocketMode, 8, 32)
+	if err != nil || mode&^0o666 != 0 || mode&0o600 != 0o600 {
+		return 0, fmt.Errorf("socket_mode: %q is not one of 0600, 0660 and 0666", c.SocketMode)
+	}
+	return fs.FileMode(mode), nil
 }
 
 func (c *gateConfig) logger(w io.Writer) *slog.Logger {

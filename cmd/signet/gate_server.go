@@ -41,12 +41,16 @@ type gateServer struct {
 const maxGateConnections = 4096
 
 func listenGate(c *gateConfig, g *gate.Gate, checker *relying.Checker, logger *slog.Logger) (*gateServer, error) {
-	s, err := newGateServer(c.Listen, g)
+	mode, err := c.socketMode()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newGateServer(c.Listen, mode, g)
 	if err != nil {
 		return nil, err
 	}
 	if c.Metrics != "" {
-		if s.metrics, err = newGateServer(c.Metrics, gateMetrics(g, checker)); err != nil {
+		if s.metrics, err = newGateServer(c.Metrics, mode, gateMetrics(g, checker)); err != nil {
 			_ = s.listener.Close()
 			return nil, err
 		}
@@ -58,8 +62,8 @@ func listenGate(c *gateConfig, g *gate.Gate, checker *relying.Checker, logger *s
 	return s, nil
 }
 
-func newGateServer(address string, h http.Handler) (*gateServer, error) {
-	l, err := listenAt(address)
+func newGateServer(address string, mode fs.FileMode, h http.Handler) (*gateServer, error) {
+	l, err := listenAt(address, mode)
 	if err != nil {
 		return nil, fmt.Errorf("listening at %s: %w", address, err)
 	}
@@ -69,7 +73,9 @@ func newGateServer(address string, h http.Handler) (*gateServer, error) {
 	}}, nil
 }
 
-func listenAt(address string) (net.Listener, error) {
+// listenAt makes a socket with that mode. Until it has it, it is its owner's alone: nobody
+// else may write to what the umask of services, 022, leaves.
+func listenAt(address string, mode fs.FileMode) (net.Listener, error) {
 	path, ok := strings.CutPrefix(address, "unix:")
 	if !ok {
 		return net.Listen("tcp", address)
@@ -81,8 +87,7 @@ func listenAt(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Proxies run as users of their own. Answers are worth nothing but to who asks.
-	if err := os.Chmod(path, 0o666); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		_ = l.Close()
 		return nil, err
 	}

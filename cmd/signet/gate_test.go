@@ -92,6 +92,9 @@ func TestGateAtASocket(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusUnauthorized && resp.Header.Get("Client-Verify") == "NONE"
 	})
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v, the socket's mode is %v", err, info.Mode())
+	}
 	resp, err := client.Get("http://gate/health")
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +164,26 @@ ca_file = "chain.pem"
 	}
 	if _, err := os.Stat(filepath.Join(dir, "state")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheSocketsMode(t *testing.T) {
+	for said, mode := range map[string]os.FileMode{"": 0o660, "0660": 0o660, "660": 0o660, "0600": 0o600, "0666": 0o666} {
+		c := &gateConfig{Listen: "unix:" + filepath.Join(t.TempDir(), "gate.sock"), SocketMode: said}
+		server, err := listenGate(c, nil, nil, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(strings.TrimPrefix(c.Listen, "unix:"))
+		if err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%q: %v, %v", said, err, info.Mode())
+		}
+		_ = server.listener.Close()
+	}
+	for _, said := range []string{"0777", "4660", "0440", "0060", "rw", "-1", "0888"} {
+		if _, err := (&gateConfig{SocketMode: said}).socketMode(); err == nil {
+			t.Errorf("%s: taken", said)
+		}
 	}
 }
 

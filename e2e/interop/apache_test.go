@@ -27,7 +27,7 @@ func apache() recipe {
 		reload: "kill -USR1 $(cat apache.pid)",
 		door:   func(s *stand) door { return newSite(s, 24440, 24441) },
 		says: map[string]string{
-			caseNone:     "403 “This site asks for your certificate”",
+			caseNone:     "403 “A certificate is needed here”",
 			caseRevoked:  "TLS alert “revoked certificate”",
 			caseExpired:  "TLS alert “expired certificate”",
 			caseStranger: "TLS alert “unknown certificate authority”",

@@ -61,7 +61,7 @@ func tryWithoutCard(t *testing.T, s *stand, kind browser.Kind, name string) {
 	t.Helper()
 	b := openBrowser(t, s, kind, []string{"PCSCLITE_CSOCK_NAME=" + s.path("no-such-socket")})
 	defer b.Stop()
-	const explained = "This site asks for your certificate"
+	const explained = "A certificate is needed here"
 	must(t, b.AwaitPage(t.Context(), explained))
 	must(t, b.Shot(t.Context(), "no-card"))
 	seen.say(browsers, name, caseNoCard, "“"+explained+"”, no dialog")
@@ -75,7 +75,7 @@ func tryRevokedInView(t *testing.T, s *stand, b *browser.Browser, card *harness.
 	if _, err := s.world.ca.Signetd(t.Context(), "cert", "revoke", "--reason", "keyCompromise", card.Serial); err != nil {
 		t.Fatal(err)
 	}
-	const explained = "Your certificate was revoked"
+	const explained = "Your certificate is revoked"
 	for b.Page(t.Context()) != explained {
 		if time.Since(from) > time.Minute {
 			t.Fatalf("a minute after the revocation, it shows %q", b.Page(t.Context()))

@@ -24,6 +24,7 @@ const (
 	caseDropped   = "`Connection: Client-Cert` of the client's"
 	caseExpired   = "expired"
 	caseStranger  = "another CA's, of the same name"
+	caseSelfMade  = "self-signed"
 	caseRevoked   = "revoked"
 	caseLingering = "revoked while connected"
 	caseMissing   = "one level's CRL missing"
@@ -33,7 +34,7 @@ const (
 // runCases starts a recipe's server and tries everything at it.
 func runCases(t *testing.T, r recipe) {
 	t.Parallel()
-	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseDropped, caseExpired, caseStranger, caseRevoked,
+	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseDropped, caseExpired, caseStranger, caseSelfMade, caseRevoked,
 		caseLingering, caseMissing, caseRunOut, caseHealth)
 	s := start(t, r)
 	s.sh(r.check)
@@ -43,7 +44,7 @@ func runCases(t *testing.T, r recipe) {
 		try  func(t *testing.T, s *stand, good visitor) string
 	}{
 		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity}, {caseDropped, tryDropped},
-		{caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseRevoked, tryRevoked},
+		{caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseSelfMade, trySelfMade}, {caseRevoked, tryRevoked},
 		{caseMissing, tryMissing}, {caseRunOut, tryRunOut},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -150,6 +151,18 @@ func tryStranger(t *testing.T, s *stand, _ visitor) string {
 		}
 	}
 	return mustBeRefusedBothWays(t, s, visitor{cert: s.world.stranger}, caseStranger)
+}
+
+// trySelfMade shows what anybody can make in a minute. It must not look like an
+// outage of the CA's.
+func trySelfMade(t *testing.T, s *stand, _ visitor) (told string) {
+	for _, extensions := range [][]string{
+		{"-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=clientAuth"},
+		nil, // a CA's, as "openssl req -x509" makes them
+	} {
+		told = mustBeRefusedBothWays(t, s, visitor{cert: selfMade(t, extensions)}, caseSelfMade)
+	}
+	return told
 }
 
 // tryRevoked revokes under the agent's eyes, and waits for the refusal.

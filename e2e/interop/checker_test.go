@@ -48,7 +48,7 @@ func runChecked(t *testing.T, build func(t *testing.T, r *relay) checked) {
 		try  func(t *testing.T, s *stand, good visitor) string
 	}{
 		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity},
-		{caseForged, tryForged}, {caseDropped, tryDropped}, {caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseRevoked, tryRevokedByPush},
+		{caseForged, tryForged}, {caseDropped, tryDropped}, {caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseSelfMade, trySelfMade}, {caseRevoked, tryRevokedByPush},
 		{caseRunOut, c.tryRunOutAtSource},
 	} {
 		t.Run(try.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +18,31 @@ const caseGateDown = "the gate is down"
 func runGated(t *testing.T, build func(t *testing.T, r *relay) checked) {
 	runChecked(t, func(t *testing.T, r *relay) checked {
 		c := build(t, r)
-		c.last = tryGateDown
+		c.last = func(t *testing.T, s *stand, good visitor) {
+			tryRevocationHeader(t, s, good)
+			tryGateDown(t, s, good)
+		}
 		return c
 	})
+}
+
+// tryRevocationHeader: the application learns whether the certificate was checked, by
+// the gate and not by the client.
+func tryRevocationHeader(t *testing.T, s *stand, good visitor) {
+	forged := http.Header{"Client-Revocation": {"forged"}, "Client_Revocation": {"forged"}}
+	good.header = forged
+	for _, w := range []way{required, optional} {
+		got := mustEnter(t, s, w, good, user).got
+		if says := got.Values("Client-Revocation"); len(says) != 1 || says[0] != "checked" {
+			t.Errorf("%s: Client-Revocation is %q", w, says)
+		}
+		mustNotBeForged(t, got)
+	}
+	got := mustEnter(t, s, optional, visitor{user: guest, password: guestPassword, header: forged}, guest).got
+	if says := got.Values("Client-Revocation"); len(says) != 0 {
+		t.Errorf("without a certificate, Client-Revocation is %q", says)
+	}
+	mustNotBeForged(t, got)
 }
 
 // tryGateDown ends the gate.
@@ -71,8 +94,9 @@ var byGate = map[string]string{
 	caseRevoked:  "403 “Your certificate is revoked”",
 	caseExpired:  "403 “Your certificate has expired”",
 	caseStranger: "403 “Your certificate is from another CA”",
-	caseMissing:  "403 “Certificates can't be checked now”",
-	caseRunOut:   "403 “Certificates can't be checked now”",
+	caseSelfMade: "403 “Your certificate is from another CA”",
+	caseMissing:  "403 “Certificates can’t be checked now”",
+	caseRunOut:   "403 “Certificates can’t be checked now”",
 }
 
 func TestCaddy(t *testing.T) { runGated(t, caddy) }

@@ -36,8 +36,9 @@ var byRelying = map[string]string{
 	caseRevoked:  "403 “Your certificate is revoked”",
 	caseExpired:  "403 “Your certificate has expired”",
 	caseStranger: "403 “Your certificate is from another CA”",
-	caseMissing:  "503 “Certificates can't be checked now”",
-	caseRunOut:   "503 “Certificates can't be checked now”",
+	caseSelfMade: "403 “Your certificate is from another CA”",
+	caseMissing:  "503 “Certificates can’t be checked now”",
+	caseRunOut:   "503 “Certificates can’t be checked now”",
 }
 
 // bcryptHash is the guest's password as "htpasswd -B" and Caddy have it.

@@ -29,12 +29,13 @@ func haproxy() recipe {
 		reload: "kill -USR2 $(cat haproxy.pid)",
 		door:   func(s *stand) door { return newSite(s, 24450, 24451) },
 		says: map[string]string{
-			caseNone:     "403 “This site asks for your certificate”",
-			caseRevoked:  "403 “Your certificate was revoked”",
+			caseNone:     "403 “A certificate is needed here”",
+			caseRevoked:  "403 “Your certificate is revoked”",
 			caseExpired:  "403 “Your certificate has expired”",
-			caseStranger: "403 “Your certificate was not accepted”",
-			caseMissing:  "403 “Certificates can’t be checked just now”",
-			caseRunOut:   "403 “Certificates can’t be checked just now”",
+			caseStranger: "403 “Your certificate is not accepted”",
+			caseSelfMade: "403 “Your certificate is not accepted”",
+			caseMissing:  "403 “Certificates can’t be checked now”",
+			caseRunOut:   "403 “Certificates can’t be checked now”",
 		},
 		handsOn: true,
 	}

@@ -1,12 +1,16 @@
 package interop
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"signet/relying"
 )
 
 // A recipe is a folder of docs/servers and how its server is run.
@@ -120,6 +124,32 @@ func TestPagesAreAlike(t *testing.T) {
 		}
 		if regexp.MustCompile(`(?i)https?:|src=|<link|<script|url\(|@import`).Match(text) {
 			t.Errorf("%s loads something, or leads elsewhere", name)
+		}
+	}
+}
+
+// The pages and those of package relying say the same in the same words.
+func TestPagesAndRelyingSayTheSame(t *testing.T) {
+	title := regexp.MustCompile(`<title>(.*)</title>`)
+	for name, id := range map[string]relying.Identity{
+		"none":      {Result: relying.None},
+		"expired":   {Result: relying.Failed, Reason: relying.Expired},
+		"unchecked": {Result: relying.Failed, Reason: relying.CRLExpired},
+		"refused":   {Result: relying.Failed, Reason: "any other"},
+		"revoked":   {Result: relying.Failed, Reason: relying.Revoked, Revocation: &relying.Revocation{}},
+	} {
+		text, err := os.ReadFile(filepath.Join(docs, "pages", name+".html"))
+		must(t, err)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Accept", "text/html")
+		rec := httptest.NewRecorder()
+		relying.Page{}.Write(rec, r, id)
+		theirs, ours := title.FindSubmatch(rec.Body.Bytes()), title.FindSubmatch(text)
+		if theirs == nil || ours == nil || string(theirs[1]) != string(ours[1]) {
+			t.Errorf("%s: %q, and relying says %q", name, ours, theirs)
+		}
+		if !strings.Contains(string(text), "<h1>"+string(ours[1])+"</h1>") {
+			t.Errorf("%s: its heading is not its title", name)
 		}
 	}
 }

@@ -11,7 +11,7 @@ func TestStunnel(t *testing.T) { runCases(t, stunnel()) }
 // stunnel hands on octets: the services behind it are told apart by their ports,
 // and learn nothing of who came.
 func stunnel() recipe {
-	const refused = "403 “Your certificate was not accepted”"
+	const refused = "403 “Your certificate is not accepted”"
 	return recipe{
 		name: "stunnel",
 		title: func(t *testing.T) string {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -105,6 +106,19 @@ func (w *world) revoke(t *testing.T, cert *tls.Certificate) {
 	if err := w.ca.Revoke(t.Context(), cert, ca.KeyCompromise); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// selfMade is a certificate in the user's name that is its own issuer.
+func selfMade(t *testing.T, extensions []string) *tls.Certificate {
+	t.Helper()
+	dir := t.TempDir()
+	output(t, dir, "openssl", append([]string{"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+		"-subj", "/UID=" + user + "/CN=" + user, "-keyout", "key.pem", "-out", "cert.pem"}, extensions...)...)
+	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &cert
 }
 
 // get fetches over plain HTTP.

@@ -76,10 +76,18 @@ func (u User) of(n relying.Names) string {
 // The headers of every answer, beside the user's. Each is there whatever the
 // result, and empty where there is nothing to say.
 const (
-	VerifyHeader = "Client-Verify" // "SUCCESS", "NONE", or "FAILED:" and the reason
-	SerialHeader = "Client-Serial" // the certificate's serial number, where the result is SUCCESS
-	CertHeader   = "Client-Cert"   // the certificate (RFC 9440), where the result is SUCCESS
-	ChainHeader  = "Client-Cert-Chain"
+	VerifyHeader     = "Client-Verify"     // "SUCCESS", "NONE", or "FAILED:" and the reason
+	RevocationHeader = "Client-Revocation" // [Checked] or [Unchecked], where the result is SUCCESS
+	SerialHeader     = "Client-Serial"     // the certificate's serial number, where the result is SUCCESS
+	CertHeader       = "Client-Cert"       // the certificate (RFC 9440), where the result is SUCCESS
+	ChainHeader      = "Client-Cert-Chain"
+)
+
+// What is in [RevocationHeader]: only a checker with [relying.Config.FailOpen] lets
+// somebody in unchecked.
+const (
+	Checked   = "checked"   // it is not revoked
+	Unchecked = "unchecked" // nobody can say whether it is
 )
 
 // The paths that the gate has.
@@ -122,16 +130,19 @@ func New(c Config) (*Gate, error) {
 		return nil, err
 	}
 	c.Header, c.UserHeader = textproto.CanonicalMIMEHeaderKey(c.Header), textproto.CanonicalMIMEHeaderKey(c.UserHeader)
-	g := &Gate{Config: c, answers: []string{VerifyHeader, c.UserHeader, SerialHeader, CertHeader, ChainHeader}}
-	return g, g.checkHeaders()
+	g := &Gate{Config: c, answers: []string{VerifyHeader, c.UserHeader, RevocationHeader, SerialHeader, CertHeader, ChainHeader}}
+	return g, errors.Join(g.checkHeaders(), g.Page.Check())
 }
 
 // checkHeaders: with the certificate in the header that answers bear too, what a
 // client sent there could not be told from what the proxy has set.
 func (g *Gate) checkHeaders() error {
 	for _, name := range []string{g.Header, g.UserHeader} {
-		if !httpguts.ValidHeaderFieldName(name) || strings.Contains(name, "_") {
+		switch {
+		case !httpguts.ValidHeaderFieldName(name) || strings.Contains(name, "_"):
 			return fmt.Errorf("%q is no name of a header that proxies hand on", name)
+		case taken(name):
+			return fmt.Errorf("the header %s has a meaning of its own in HTTP; take another name, as X-Client-Cert or Remote-User", name)
 		}
 	}
 	seen := map[string]bool{g.Header: true}
@@ -220,9 +231,13 @@ func sayable(user string) bool {
 
 // values are the headers of the answer. Only a good certificate is handed on.
 func (g *Gate) values(id relying.Identity) map[string]string {
-	out := map[string]string{VerifyHeader: id.String(), g.UserHeader: "", SerialHeader: "", CertHeader: "", ChainHeader: ""}
+	out := map[string]string{VerifyHeader: id.String(), g.UserHeader: "", RevocationHeader: "", SerialHeader: "", CertHeader: "", ChainHeader: ""}
 	if id.OK() {
 		out[g.UserHeader], out[SerialHeader] = g.User.of(id.Names), id.Serial
+		out[RevocationHeader] = Checked
+		if id.Unchecked {
+			out[RevocationHeader] = Unchecked
+		}
 		out[CertHeader] = certheader.Encode(id.Certificate)
 		// RFC 9440, Section 2.3: without the certificate itself; the root is known anyway.
 		out[ChainHeader] = certheader.EncodeChain(id.Chain[1 : len(id.Chain)-1])

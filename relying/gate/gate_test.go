@@ -137,7 +137,7 @@ func always(t *testing.T, resp *http.Response, verify, user string) {
 	if got := resp.Header.Get("Remote-User"); got != user {
 		t.Errorf("Remote-User: %q, want %q", got, user)
 	}
-	for _, name := range []string{"Client-Verify", "Remote-User", "Client-Serial", "Client-Cert", "Client-Cert-Chain"} {
+	for _, name := range []string{"Client-Verify", "Remote-User", "Client-Revocation", "Client-Serial", "Client-Cert", "Client-Cert-Chain"} {
 		values, ok := resp.Header[name]
 		if !ok || len(values) != 1 || (values[0] == "") != (verify != "SUCCESS" && name != "Client-Verify") {
 			t.Errorf("%s: %s is %q", verify, name, values)
@@ -196,7 +196,7 @@ func TestForgedHeaders(t *testing.T) {
 		g := w.gate(t, gate.Config{Optional: optional})
 		for _, forged := range []http.Header{
 			{"Remote-User": {"admin"}}, {"Client-Cert": {certheader.Encode(w.alice)}}, {"Client-Serial": {"01"}},
-			{"Client-Cert-Chain": {"::"}}, {"Remote_user": {"admin"}}, {"Client_Cert": {"x"}}, {"client_verify": {"SUCCESS"}},
+			{"Client-Cert-Chain": {"::"}}, {"Client-Revocation": {"checked"}}, {"Client_Revocation": {"checked"}}, {"Remote_user": {"admin"}}, {"Client_Cert": {"x"}}, {"client_verify": {"SUCCESS"}},
 			{"Remote-User": {"", "admin"}},
 		} {
 			resp := ask(g, forged)
@@ -286,17 +286,76 @@ func TestBeforeTheFirstCRL(t *testing.T) {
 func TestConfig(t *testing.T) {
 	w := newWorld(t)
 	for name, c := range map[string]gate.Config{
-		"no checker":        {},
-		"header of answers": {Checker: w.checker, Header: "client-cert"},
-		"user's header":     {Checker: w.checker, Header: "X-Cert", UserHeader: "x-cert"},
-		"two in one":        {Checker: w.checker, UserHeader: "Client-Verify"},
-		"no name":           {Checker: w.checker, Header: "X Cert"},
-		"underscore":        {Checker: w.checker, UserHeader: "REMOTE_USER"},
-		"format":            {Checker: w.checker, Format: "xml"},
-		"user":              {Checker: w.checker, User: "uid"},
+		"no checker":         {},
+		"header of answers":  {Checker: w.checker, Header: "client-cert"},
+		"user's header":      {Checker: w.checker, Header: "X-Cert", UserHeader: "x-cert"},
+		"two in one":         {Checker: w.checker, UserHeader: "Client-Verify"},
+		"no name":            {Checker: w.checker, Header: "X Cert"},
+		"underscore":         {Checker: w.checker, UserHeader: "REMOTE_USER"},
+		"format":             {Checker: w.checker, Format: "xml"},
+		"user":               {Checker: w.checker, User: "uid"},
+		"a script to enroll": {Checker: w.checker, Page: relying.Page{Enroll: "javascript:alert(1)"}},
+		"a script to help":   {Checker: w.checker, Page: relying.Page{Contact: "JavaScript:alert(1)"}},
+		"a page in itself":   {Checker: w.checker, Page: relying.Page{Contact: "data:text/html,x"}},
+		"a bare address":     {Checker: w.checker, Page: relying.Page{Contact: "help@example.com"}},
+		"a bare host":        {Checker: w.checker, Page: relying.Page{Enroll: "ca.example.com"}},
+		"no host":            {Checker: w.checker, Page: relying.Page{Enroll: "https:///x"}},
+		"no slashes":         {Checker: w.checker, Page: relying.Page{Enroll: "https:ca.example.com"}},
+		"nobody":             {Checker: w.checker, Page: relying.Page{Contact: "mailto:"}},
 	} {
 		if _, err := gate.New(c); err == nil {
 			t.Errorf("%s: taken", name)
+		}
+	}
+	page := relying.Page{Enroll: "https://ca.example:8443", Contact: "mailto:help@example.com"}
+	if _, err := gate.New(gate.Config{Checker: w.checker, Header: "X-Forwarded-Tls-Client-Cert", UserHeader: "X-Forwarded-User", Page: page}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Headers that proxies take away or make themselves, and those of HTTP, can bear no answer.
+func TestHeadersThatHTTPHas(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{
+		"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Connection", "proxy-authenticate", "Proxy-Authorization",
+		"Host", "Content-Length", "content-type", "Authorization", "WWW-Authenticate", "Cookie", "Set-Cookie", "Location", "Cache-Control",
+		"Expect", "Range", "If-Match", "X-Forwarded-For", "Forwarded", "Vary", "Date", "Accept", "Sec-WebSocket-Key", "X-Accel-Redirect",
+	} {
+		for _, c := range []gate.Config{{Checker: w.checker, Header: name}, {Checker: w.checker, UserHeader: name}} {
+			if _, err := gate.New(c); err == nil || !strings.Contains(err.Error(), "meaning of its own") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// Who was let in while nobody can say whether the certificate is revoked is told
+// from who was checked.
+func TestUnchecked(t *testing.T) {
+	w := newWorld(t)
+	open, err := relying.New(relying.Config{
+		Authorities: []relying.Authority{{URL: "http://127.0.0.1:1", Certificates: []*x509.Certificate{w.Root, w.Intermediate}}},
+		FailOpen:    true, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := w.running(t).gate(t, gate.Config{})
+	w.checker = open
+	unchecked := w.gate(t, gate.Config{})
+	for _, c := range []struct {
+		gate               *gate.Gate
+		cert, verify, says string
+	}{
+		{checked, caddy(w.alice), "SUCCESS", gate.Checked},
+		{unchecked, caddy(w.alice), "SUCCESS", gate.Unchecked},
+		{checked, caddy(w.bob), "FAILED:revoked", ""},
+		{unchecked, caddy(w.eve), "FAILED:unknown-issuer", ""},
+		{unchecked, "", "NONE", ""},
+	} {
+		resp := ask(c.gate, http.Header{"X-Client-Cert": {c.cert}})
+		if got := resp.Header["Client-Revocation"]; len(got) != 1 || got[0] != c.says || resp.Header.Get("Client-Verify") != c.verify {
+			t.Errorf("%s: Client-Revocation is %q, not %q; %v", c.verify, got, c.says, resp.Header)
 		}
 	}
 }
