@@ -31,6 +31,7 @@ func apache() recipe {
 			caseRevoked:  "TLS alert “revoked certificate”",
 			caseExpired:  "TLS alert “expired certificate”",
 			caseStranger: "TLS alert “unknown certificate authority”",
+			caseSelfMade: "TLS alert “unknown certificate authority”",
 			caseMissing:  "TLS alert",
 			caseRunOut:   "TLS alert",
 		},

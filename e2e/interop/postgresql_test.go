@@ -46,6 +46,7 @@ func postgresql() recipe {
 			caseRevoked:  "alert certificate revoked",
 			caseExpired:  "alert certificate expired",
 			caseStranger: "alert unknown ca",
+			caseSelfMade: "alert unknown ca",
 			caseMissing:  "alert unknown ca",
 			caseRunOut:   "alert certificate",
 		},

@@ -37,7 +37,7 @@ func stunnel() recipe {
 		door:   func(s *stand) door { return newSite(s, 24460, 24461) },
 		says: map[string]string{
 			caseNone: refused, caseRevoked: refused, caseExpired: refused,
-			caseStranger: refused, caseMissing: refused, caseRunOut: refused,
+			caseStranger: refused, caseSelfMade: refused, caseMissing: refused, caseRunOut: refused,
 		},
 		// Without a good certificate one may still try a password.
 		saysOptional: "401, asked for a password",
