@@ -47,7 +47,10 @@ func (f *feed) fetch(ctx context.Context) error {
 	}
 	next, err := f.source.Fetch(ctx, f.set)
 	if err != nil {
-		return fmt.Errorf("fetching CRLs: %w", err)
+		err = fmt.Errorf("fetching CRLs: %w", err)
+	}
+	if next == nil {
+		return err
 	}
 	f.set = next
 	for i, l := range f.levels {
@@ -57,7 +60,7 @@ func (f *feed) fetch(ctx context.Context) error {
 			f.copies.saveComplete(l, list)
 		}
 	}
-	return nil
+	return err
 }
 
 // until is when the first CRL of the feed runs out, for a log: from then on

@@ -132,10 +132,23 @@ func fetchEvery(c *cli.Context, cfg agent.Config) error {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			command.Report(c.App.ErrWriter, explain(err), c.Bool("json"), c.App.Name)
 		}
+		if status, ok := errors.AsType[*agent.StatusError](err); ok {
+			pause(c.Context, status.After)
+		}
 		select {
 		case <-tick.C:
 		case <-c.Context.Done():
 			return nil
 		}
+	}
+}
+
+// pause obeys a Retry-After.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }

@@ -155,6 +155,9 @@ func printHealth(c *cli.Context, r *healthReport) {
 		if s.Error != "" {
 			printf(c, "  %s\n", s.Error)
 		}
+		if s.Hint != "" {
+			printf(c, "  %s\n", s.Hint)
+		}
 		if !s.LastSuccess.IsZero() {
 			printf(c, "  last up to date %s\n", s.LastSuccess.UTC().Format(time.RFC3339))
 		}

@@ -132,8 +132,8 @@ func (f *File) Close() error { return f.lock.release() }
 
 // Fetch brings the file up to date and has the server take it if it changed. Its
 // errors are one of this package's with a hint for a person (exit.HintOf) and an
-// exit code (exit.CodeOf). After [ErrReload] and [ErrBroken] the file is the new one;
-// after any other it is as it was.
+// exit code (exit.CodeOf). After [ErrReload] and [ErrBroken] the file is the new one, and after
+// [ErrLacking] what it can be; after any other it is as it was.
 func (f *File) Fetch(ctx context.Context) (*Result, error) {
 	f.warnings = nil
 	result, err := f.fetch(ctx)
@@ -148,7 +148,7 @@ func (f *File) fetch(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	next, err := f.source.Fetch(ctx, f.newest)
-	if err == nil {
+	if next != nil {
 		f.newest = next
 	} else if !f.pending || ctx.Err() != nil {
 		return nil, err

@@ -79,10 +79,15 @@ type refusal struct {
 // stands is why that file is not tried now; nil if it may be.
 func (r refusal) stands(digest string, now time.Time) error {
 	if r.digest == digest && now.Before(r.until) {
-		return r.err
+		return &untriedError{r.err}
 	}
 	return nil
 }
+
+// An untriedError is the one of the last try, where there was none this time.
+type untriedError struct{ error }
+
+func (e *untriedError) Unwrap() error { return e.error }
 
 func (r refusal) again(digest string, err error, now time.Time) refusal {
 	wait := firstRefusal

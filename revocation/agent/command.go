@@ -16,7 +16,7 @@ func (f *File) swap(ctx context.Context) (changed bool, err error) {
 	if err := f.place(); err != nil {
 		return false, err
 	}
-	next := state{File: f.inPlace.digest, Tags: f.newest.Tags}
+	next := state{File: f.inPlace.digest, Answers: f.newest.Answers}
 	if f.state.File == next.File {
 		next.Applied = f.state.Applied
 	}

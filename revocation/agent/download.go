@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,10 +14,12 @@ import (
 )
 
 const (
-	// silence is how long a server may give nothing before it is given up on; a
-	// big CRL over a slow line takes as long as it takes, up to longest.
+	// silence is how long a server may give nothing before it is given up on.
 	silence = 30 * time.Second
-	longest = 10 * time.Minute
+	// A big CRL over a slow line takes as long as it takes, but in each stretch of it
+	// this much must come. With the bound on octets, this bounds the time.
+	stretch    = time.Minute
+	minStretch = int64(stretch/time.Second) * 8 << 10
 )
 
 // newHTTP is the client for those who bring none.
@@ -45,7 +46,7 @@ func sameHost(req *http.Request, via []*http.Request) error {
 // get fetches one URL and calls yield with each CRL in it; not at all where it
 // has not changed since it gave the entity tag known. It returns the tag of what came.
 func (s *Source) get(ctx context.Context, url, known string, yield func(der []byte) error) (tag string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, longest)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := newQuiet(silence, cancel)
 	defer quiet.stop()
@@ -58,7 +59,7 @@ func (s *Source) get(ctx context.Context, url, known string, yield func(der []by
 	case resp.StatusCode == http.StatusNotModified && known != "":
 		return known, nil
 	case resp.StatusCode != http.StatusOK:
-		return "", &StatusError{Status: resp.Status, After: retryAfter(resp.Header, s.Now())}
+		return "", &StatusError{Code: resp.StatusCode, Status: resp.Status, After: retryAfter(resp.Header, s.Now())}
 	case strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
 		return "", fmt.Errorf("%w: it is an HTML page", crl.ErrMalformed)
 	case resp.Header.Get("Content-Encoding") != "": // none was asked for
@@ -66,7 +67,7 @@ func (s *Source) get(ctx context.Context, url, known string, yield func(der []by
 	case resp.ContentLength > s.MaxBytes:
 		return "", fmt.Errorf("%w: %d octets, and not more than %d", ErrTooBig, resp.ContentLength, s.MaxBytes)
 	}
-	err = scan(quiet.reader(resp.Body), s.MaxBytes, yield)
+	err = scan(&steadyReader{from: quiet.reader(resp.Body), began: time.Now()}, s.MaxBytes, yield)
 	if errors.As(err, new(*readError)) {
 		return "", fmt.Errorf("%w: the answer broke off: %w", ErrUnreachable, quiet.explain(err))
 	}
@@ -133,26 +134,24 @@ func (r *quietReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A StatusError is an answer other than a CRL. It is an [ErrUnreachable].
-type StatusError struct {
-	Status string        // "503 Service Unavailable"
-	After  time.Duration // what the server's Retry-After asks for; 0 for nothing
+// A steadyReader fails when too little comes. Silence is for another to notice: a read
+// that returns nothing is not looked at.
+type steadyReader struct {
+	from  io.Reader
+	began time.Time // of this stretch
+	got   int64     // in it
 }
 
-func (e *StatusError) Error() string { return ErrUnreachable.Error() + ": HTTP status " + e.Status }
-func (e *StatusError) Unwrap() error { return ErrUnreachable }
-
-// maxRetryAfter is the longest that a server may send us away for.
-const maxRetryAfter = time.Hour
-
-// retryAfter reads what RFC 9110, Section 10.2.3 has: seconds or a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return min(time.Duration(n)*time.Second, maxRetryAfter)
+func (r *steadyReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.got += int64(n)
+	took := time.Since(r.began)
+	switch {
+	case err != nil || took < stretch:
+		return n, err
+	case r.got < minStretch:
+		return n, fmt.Errorf("the server gave %d octets in %s, which is too slow", r.got, took.Round(time.Second))
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, min(at.Sub(now), maxRetryAfter))
-	}
-	return 0
+	r.began, r.got = time.Now(), 0
+	return n, nil
 }

@@ -18,12 +18,15 @@ var (
 	ErrUnreachable = errors.New("the CRL can't be fetched")
 	ErrTooBig      = errors.New("the CRL is bigger than allowed")
 	ErrOlder       = errors.New("the CRL is older than the one in place")
+	ErrRestored    = errors.New("the CA counts its CRLs from a lower number than that of the one in place")
 	ErrConflict    = errors.New("the CRL has the number of the one in place and says something else")
 	ErrMissing     = errors.New("a level has no CRL")
-	ErrNotFile     = atomicfile.ErrNotFile
-	ErrNotOurs     = errors.New("the file in place is something else than a CRL")
-	ErrWrite       = errors.New("the file can't be written")
-	ErrLocked      = errors.New("another agent holds the file")
+	// ErrLacking is for a level whose CRL is in place and is not given any more.
+	ErrLacking = errors.New("the CA gives no CRL of this level any more; the one in place stays")
+	ErrNotFile = atomicfile.ErrNotFile
+	ErrNotOurs = errors.New("the file in place is something else than a CRL")
+	ErrWrite   = errors.New("the file can't be written")
+	ErrLocked  = errors.New("another agent holds the file")
 	// ErrRefused is for a check that fails with the new CRL, and not with the one before.
 	ErrRefused = errors.New("the server's check fails with the new CRL; the one before is back in place")
 	// ErrBroken and ErrReload are for commands that failed after the file was changed.
@@ -42,15 +45,17 @@ var hints = []struct {
 	{ErrUnreachable, "unreachable", exit.Unreachable, "Check the URL and that the CA's plain HTTP listener can be reached from here."},
 	{ErrTooBig, "too_big", exit.Failed, "Raise the size limit if the CA has revoked that many certificates; else something other than the CA has answered."},
 	{ErrOlder, "older", exit.Denied, "An old CRL hides revocations: look for a cache or a stale replica between this host and the CA."},
-	{ErrConflict, "conflict", exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place."},
+	{ErrRestored, "restored", exit.Denied, "The CA may have been restored from an old copy, and have forgotten what it revoked since: ask its administrator, who revokes that again. To take its CRL then, delete the file in place and restart the agent."},
+	{ErrConflict, "conflict", exit.Denied, "Two CAs with one key or a restored CA may be at work: ask its administrator. To take it all the same, delete the file in place and restart the agent."},
 	{ErrMissing, "missing", exit.Failed, "A server that checks every level would refuse everyone without it. Fetch the CA's /crl/bundle.pem, or name the URL of each level."},
 	{ErrNotFile, "not_a_file", exit.Failed, "Name a file: it is replaced, or made in a folder that is there. Where a symlink was changed, start the agent again."},
 	{ErrNotOurs, "not_ours", exit.Failed, "It was left as it is. Name another file, or delete this one if nothing needs it."},
 	{ErrWrite, "write", exit.Failed, "Check the folder's permissions and that its disk is not full."},
 	{ErrLocked, "locked", exit.Failed, "One file is one agent's: stop that one, or name another file."},
-	{ErrRefused, "refused", exit.Failed, "See what the check printed. The new CRL is tried again, at the latest after an hour; until then what it revokes is not refused."},
+	{ErrRefused, "refused", exit.Failed, "See what the check printed. The new CRL is tried again, at the latest after an hour; until then what it revokes is not refused. \"systemctl reload signet-crl\" (SIGHUP to the agent) tries it at once."},
 	{ErrBroken, "broken", exit.Failed, "See what the check printed, and repair the server's configuration; it is checked and reloaded at the next fetch."},
 	{ErrReload, "reload", exit.Failed, "Repair the command; it is run again at the next fetch."},
+	{ErrLacking, "missing", exit.Failed, "Servers refuse everyone when the CRL in place has run out: see that the URLs give the CRL of every level, as the CA's /crl/bundle.pem does."},
 	{crl.ErrMalformed, "malformed", exit.Failed, "Something other than the CA may have answered, or the download was cut short: look at what the URL gives."},
 	{crl.ErrUnsupported, "unsupported", exit.Failed, "It says what servers can't obey: ask the CA's administrator for a plain complete CRL."},
 	{crl.ErrNotComplete, "not_complete", exit.Failed, "Only complete CRLs can be used here: choose a URL that gives one."},
@@ -67,8 +72,11 @@ func (f *File) withHint(err error) error {
 			continue
 		}
 		hint := h.hint
+		if status, ok := errors.AsType[*StatusError](err); ok && h.err == ErrUnreachable {
+			hint = status.hint()
+		}
 		until := f.inPlace.set.NextUpdate()
-		if !until.IsZero() && !errors.Is(err, ErrReload) && !errors.Is(err, ErrBroken) && !errors.Is(err, ErrLocked) {
+		if !until.IsZero() && !errors.Is(err, ErrReload) && !errors.Is(err, ErrBroken) && !errors.Is(err, ErrLocked) && !errors.Is(err, ErrLacking) {
 			hint += fmt.Sprintf(" The file in place was left as it is; it is good until %s.", until.Format(time.RFC3339))
 		}
 		return exit.With(h.code, err, hint)

@@ -111,7 +111,7 @@ func (f *follower) isStream(resp *http.Response) error {
 	case resp.StatusCode == http.StatusOK && kind == "text/event-stream":
 		return nil
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented:
-		return &StatusError{Status: resp.Status, After: retryAfter(resp.Header, f.Now())}
+		return &StatusError{Code: resp.StatusCode, Status: resp.Status, After: retryAfter(resp.Header, f.Now())}
 	case resp.StatusCode == http.StatusOK:
 		return fmt.Errorf("%w: it gave %.60q", errNoEvents, kind)
 	}

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"sync"
@@ -31,6 +33,7 @@ type Keeper struct {
 	said   []saying // of each level, what was last said of it
 
 	saidError time.Time // when an error was last said
+	saidLong  time.Time // the beginning of the last try of which was said that it takes long
 }
 
 type saying struct {
@@ -60,7 +63,8 @@ type Status struct {
 	Changes  uint64            `json:"changes"`            // of the file
 	Reloads  uint64            `json:"reloads"`
 
-	since time.Time // when the error began
+	since  time.Time // when the first try began since the last success, where it failed
+	trying time.Time // when the try began that goes on now; zero for none
 }
 
 // NewKeeper makes a keeper of an open file. See [Keeper.Run].
@@ -131,7 +135,12 @@ func (k *Keeper) Status() Status {
 	defer k.mu.Unlock()
 	s := k.status
 	s.Failures = maps.Clone(s.Failures)
-	s.Standing = s.standing(k.file.Now())
+	now := k.file.Now()
+	s.Standing = s.standing(now)
+	if s.overdue(now) && s.Error == "" {
+		s.Error = fmt.Sprintf("the CRL is not up to date: the try that began at %s goes on still", s.trying.UTC().Format(time.RFC3339))
+	}
+	s.trying = time.Time{} // else each try would be news
 	return s
 }
 
@@ -142,13 +151,19 @@ const patience = 10 * time.Minute
 // be over at the next poll.
 func (s *Status) standing(now time.Time) Standing {
 	worst := OK
-	if s.Error != "" && (loudness(s.Kind) >= slog.LevelError || now.Sub(s.since) >= patience) {
+	if s.Error != "" && (loudness(s.Kind) >= slog.LevelError || now.Sub(s.since) >= patience) || s.overdue(now) {
 		worst = Warning
 	}
 	for _, l := range s.Levels {
 		worst = max(worst, l.Standing(now))
 	}
 	return worst
+}
+
+// overdue reports whether a try takes longer than anyone should wait: for a CA that
+// gives its CRL by the octet, or a command.
+func (s *Status) overdue(now time.Time) bool {
+	return !s.trying.IsZero() && now.Sub(s.trying) >= patience
 }
 
 func (k *Keeper) connected(yes bool) {
@@ -159,7 +174,10 @@ func (k *Keeper) connected(yes bool) {
 
 // fetch is one turn. It is Follow's alone, as is the file.
 func (k *Keeper) fetch(ctx context.Context, logger *slog.Logger) error {
+	began := k.file.Now()
+	k.try(began)
 	result, err := k.file.Fetch(ctx)
+	k.try(time.Time{})
 	if ctx.Err() != nil {
 		return err // ended by us: that says nothing
 	}
@@ -174,18 +192,24 @@ func (k *Keeper) fetch(ctx context.Context, logger *slog.Logger) error {
 	if result != nil && result.CommandRun {
 		s.Reloads++
 	}
-	k.note(err, now, logger)
+	k.note(err, began, now, logger)
 	k.see()
 	k.speak(now, logger)
 	k.setReady()
 	return err
 }
 
+func (k *Keeper) try(began time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.status.trying = began
+}
+
 // repeat is how often an error is said that stays the same.
 const repeat = time.Hour
 
-// note keeps what a try came to, and says what is new of it. The caller holds k.mu.
-func (k *Keeper) note(err error, now time.Time, logger *slog.Logger) {
+// note keeps what a try came to that began then, and says what is new of it. The caller holds k.mu.
+func (k *Keeper) note(err error, began, now time.Time, logger *slog.Logger) {
 	s := &k.status
 	if err == nil {
 		if s.Error != "" {
@@ -195,9 +219,11 @@ func (k *Keeper) note(err error, now time.Time, logger *slog.Logger) {
 		return
 	}
 	kind := KindOf(err)
-	s.Failures[kind]++
-	if kind != s.Kind {
-		s.since = now
+	if kind != "refused" || !errors.As(err, new(*untriedError)) {
+		s.Failures[kind]++
+	}
+	if s.Error == "" {
+		s.since = began // and goes on where another failure follows
 	}
 	if kind != s.Kind || now.Sub(k.saidError) >= repeat {
 		k.saidError = now
@@ -217,7 +243,12 @@ func (k *Keeper) watch(ctx context.Context, logger *slog.Logger) error {
 		case <-tick.C:
 		}
 		k.mu.Lock()
-		k.speak(k.file.Now(), logger)
+		now := k.file.Now()
+		k.speak(now, logger)
+		if s := &k.status; s.overdue(now) && !s.trying.Equal(k.saidLong) {
+			k.saidLong = s.trying
+			logger.Warn("a try to bring the CRL up to date takes long and goes on", "began", s.trying)
+		}
 		k.mu.Unlock()
 	}
 }

@@ -4,28 +4,29 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"time"
 
 	"signet/revocation/crl"
 )
 
 // take puts the CRL der into lists at the place of the CA that signed it, unless a
-// newer one is there.
-func (s *Source) take(lists []*crl.List, der []byte) error {
+// newer one is there. It returns which that is.
+func (s *Source) take(lists []*crl.List, der []byte) (int, error) {
 	list, err := crl.Parse(der)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := list.Complete(); err != nil {
-		return err
+		return 0, err
 	}
 	i, err := s.signerOf(list)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if lists[i] == nil || list.Number.Cmp(lists[i].Number) > 0 {
 		lists[i] = list
 	}
-	return nil
+	return i, nil
 }
 
 // signerOf is the index of the CA that signed list. Several may have one name:
@@ -65,6 +66,9 @@ func (s *Source) accept(list, have *crl.List) (*crl.List, error) {
 	case list == nil:
 		list = have
 	case have == nil:
+	case list.Number.Cmp(have.Number) < 0 && list.ThisUpdate.After(have.ThisUpdate):
+		return nil, fmt.Errorf("%w: number %v made at %s, after %v made at %s", ErrRestored, list.Number,
+			list.ThisUpdate.Format(time.RFC3339), have.Number, have.ThisUpdate.Format(time.RFC3339))
 	case list.Number.Cmp(have.Number) < 0:
 		return nil, fmt.Errorf("%w: number %v after %v", ErrOlder, list.Number, have.Number)
 	case list.Number.Cmp(have.Number) == 0 && !bytes.Equal(list.Raw, have.Raw):

@@ -63,7 +63,7 @@ func (f *File) look() error {
 	}
 	f.readState()
 	if !f.newest.whole() { // else it is newer, and what somebody else did to the file is undone
-		f.newest = f.inPlace.set.withTags(f.state.Tags)
+		f.newest = f.inPlace.set.withAnswers(f.state.Answers)
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (f *File) place() error {
 		}
 	}
 	f.before.inPlace, f.before.state = f.inPlace, f.state
-	f.saveState(state{File: digest, Tags: f.newest.Tags}) // who comes after a crash knows what to go on with
+	f.saveState(state{File: digest, Answers: f.newest.Answers}) // who comes after a crash knows what to go on with
 	if err := next.Commit(); err != nil {
 		return fmt.Errorf("%w: %w", ErrWrite, err)
 	}

@@ -1,11 +1,15 @@
 package agent
 
 import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"maps"
-	"signet/revocation/crl"
 	"slices"
 	"strings"
 	"time"
+
+	"signet/revocation/crl"
 )
 
 // A Set is the CRLs of every level of one CA, verified to be signed by it. It
@@ -14,8 +18,20 @@ type Set struct {
 	// Lists are in the order of [Source.CAs]. In what [Source.Fetch] returns there is
 	// one of each; [Source.Read] leaves nil where it found none.
 	Lists []*crl.List
-	// Tags are the entity tags that the URLs gave with them.
-	Tags map[string]string
+	// Answers are what the URLs gave them with.
+	Answers map[string]Answer
+}
+
+// An Answer is what a URL gave, of which it may say the next time that nothing has changed.
+type Answer struct {
+	Tag    string `json:"tag"`    // the entity tag
+	Levels string `json:"levels"` // whose CRLs were in it: of each CA a number of its own, in hexadecimal
+}
+
+// levelID stands for a CA and its key in an [Answer].
+func levelID(c *x509.Certificate) string {
+	sum := sha256.Sum256(append(slices.Clip(c.RawSubject), c.RawSubjectPublicKeyInfo...))
+	return hex.EncodeToString(sum[:8])
 }
 
 // NextUpdate is when the first of them runs out; zero where a level is missing.
@@ -52,15 +68,15 @@ func (s *Set) list(i int) *crl.List {
 	return s.Lists[i]
 }
 
-// equal is Same, entity tags and all.
-func (s *Set) equal(t *Set) bool { return s.Same(t) && s != nil && maps.Equal(s.Tags, t.Tags) }
+// equal is Same, answers and all.
+func (s *Set) equal(t *Set) bool { return s.Same(t) && s != nil && maps.Equal(s.Answers, t.Answers) }
 
-// withTags is the same set with those entity tags.
-func (s *Set) withTags(tags map[string]string) *Set {
+// withAnswers is the same set, from those answers.
+func (s *Set) withAnswers(answers map[string]Answer) *Set {
 	if s == nil {
 		return nil
 	}
-	return &Set{Lists: s.Lists, Tags: tags}
+	return &Set{Lists: s.Lists, Answers: answers}
 }
 
 // numbers are the CRL numbers, for a log.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"signet/revocation/crl"
@@ -66,13 +67,15 @@ func NewSource(c SourceConfig) (*Source, error) {
 // Fetch asks every URL and returns the newest CRL of each level: what came, or
 // where a URL says that nothing has changed, what is in have. have may be nil, or
 // lack levels. Each CRL must be whole, signed by the CA it is for, in force, and no
-// older than the one in have, and no level may be missing; otherwise Fetch fails,
+// older than the one in have, and no level may be missing; otherwise Fetch fails with nil,
 // and have is still the best there is. Where nothing has changed it returns have itself.
+// A level that the URLs have ceased to give keeps the CRL in have: the error is
+// [ErrLacking] then, and the set is one to use.
 func (s *Source) Fetch(ctx context.Context, have *Set) (*Set, error) {
 	if have != nil && len(have.Lists) != len(s.CAs) {
 		have = nil // of another chain
 	}
-	fetched, tags, err := s.fetchAll(ctx, have)
+	fetched, answers, err := s.fetchAll(ctx, have)
 	if err != nil {
 		return nil, err
 	}
@@ -80,18 +83,21 @@ func (s *Source) Fetch(ctx context.Context, have *Set) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := &Set{Lists: lists, Tags: tags}
+	next := &Set{Lists: lists, Answers: answers}
 	if have.equal(next) {
-		return have, nil
+		next = have
 	}
-	return next, nil
+	return next, s.lacking(answers)
 }
 
 // Read finds the CRLs in a file, DER of one or PEM of several: each must be
 // signed by one of the CAs. It looks at no clock, and levels may be missing.
 func (s *Source) Read(r io.Reader) (*Set, error) {
 	lists := make([]*crl.List, len(s.CAs))
-	err := scan(r, 2*s.MaxBytes*int64(len(s.URLs)), func(der []byte) error { return s.take(lists, der) })
+	err := scan(r, 2*s.MaxBytes*int64(len(s.URLs)), func(der []byte) error {
+		_, err := s.take(lists, der)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -99,21 +105,44 @@ func (s *Source) Read(r io.Reader) (*Set, error) {
 }
 
 // fetchAll returns the newest CRL of each level that came, nil where none did,
-// and the entity tags to ask with the next time.
-func (s *Source) fetchAll(ctx context.Context, have *Set) ([]*crl.List, map[string]string, error) {
-	lists, tags := make([]*crl.List, len(s.CAs)), map[string]string{}
+// and what each URL gave, or would have given had it changed.
+func (s *Source) fetchAll(ctx context.Context, have *Set) ([]*crl.List, map[string]Answer, error) {
+	lists, answers := make([]*crl.List, len(s.CAs)), map[string]Answer{}
 	for _, url := range s.URLs {
-		known := ""
+		known := Answer{}
 		if have.whole() { // "not modified" gives no list: all must be in hand
-			known = have.Tags[url]
+			known = have.Answers[url]
 		}
-		tag, err := s.get(ctx, url, known, func(der []byte) error { return s.take(lists, der) })
+		var levels []string
+		tag, err := s.get(ctx, url, known.Tag, func(der []byte) error {
+			i, err := s.take(lists, der)
+			if err == nil {
+				levels = append(levels, levelID(s.CAs[i]))
+			}
+			return err
+		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", url, err)
 		}
-		if tag != "" {
-			tags[url] = tag
+		answers[url] = known
+		if levels != nil { // else nothing has changed
+			answers[url] = Answer{Tag: tag, Levels: strings.Join(levels, " ")}
 		}
 	}
-	return lists, tags, nil
+	return lists, answers, nil
+}
+
+// lacking is an [ErrLacking] where the answers have no CRL of some level.
+func (s *Source) lacking(answers map[string]Answer) error {
+	var errs []error
+	for _, c := range s.CAs {
+		id, given := levelID(c), false
+		for _, a := range answers {
+			given = given || strings.Contains(a.Levels, id)
+		}
+		if !given {
+			errs = append(errs, fmt.Errorf("CRL of %q: %w", c.Subject, ErrLacking))
+		}
+	}
+	return errors.Join(errs...)
 }

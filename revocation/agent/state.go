@@ -15,15 +15,15 @@ import (
 type state struct {
 	// File is the SHA-256 of the file that the rest is about: when somebody else
 	// has changed it, nothing is known of it.
-	File string            `json:"file"`
-	Tags map[string]string `json:"etags,omitempty"` // by URL
+	File    string            `json:"file"`
+	Answers map[string]Answer `json:"answers,omitempty"` // by URL
 	// Applied is the SHA-256 of the commands that were run with success after the
 	// file was put in place; "" for none.
 	Applied string `json:"applied,omitempty"`
 }
 
 func (s state) equal(t state) bool {
-	return s.File == t.File && s.Applied == t.Applied && maps.Equal(s.Tags, t.Tags)
+	return s.File == t.File && s.Applied == t.Applied && maps.Equal(s.Answers, t.Answers)
 }
 
 func (f *File) statePath() string { return f.Path + ".state" }
