@@ -23,6 +23,7 @@ func apache() recipe {
 		command: func(s *stand) *exec.Cmd {
 			return exec.Command(program(s.t, "apache2"), "-d", s.prefix, "-f", "httpd.conf", "-D", "FOREGROUND")
 		},
+		begin:  "apache2 -d $PWD -f httpd.conf\n",
 		check:  "apache2 -d $PWD -f httpd.conf -t",
 		reload: "kill -USR1 $(cat apache.pid)",
 		door:   func(s *stand) door { return newSite(s, 24440, 24441) },

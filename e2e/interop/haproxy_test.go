@@ -25,6 +25,7 @@ func haproxy() recipe {
 		command: func(s *stand) *exec.Cmd {
 			return exec.Command(program(s.t, "haproxy"), "-W", "-p", s.path("haproxy.pid"), "-f", s.path("haproxy.cfg"), "-f", s.path("passwords.cfg"))
 		},
+		begin:  "haproxy -W -D -p haproxy.pid -f haproxy.cfg -f passwords.cfg\n",
 		check:  "haproxy -c -q -f haproxy.cfg -f passwords.cfg",
 		reload: "kill -USR2 $(cat haproxy.pid)",
 		door:   func(s *stand) door { return newSite(s, 24450, 24451) },

@@ -24,6 +24,7 @@ func nginx() recipe {
 			cmd.Dir = s.prefix
 			return cmd
 		},
+		begin:  "nginx -p . -c nginx.conf\n",
 		check:  "nginx -p . -c nginx.conf -t",
 		reload: "kill -HUP $(cat nginx.pid)",
 		door:   func(s *stand) door { return newSite(s, 24430, 24431) },

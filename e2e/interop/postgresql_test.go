@@ -39,6 +39,7 @@ func postgresql() recipe {
 			s.psqlAsOwner("-f", "roles.sql")
 			s.psqlAsOwner("-c", fmt.Sprintf("ALTER ROLE %s PASSWORD '%s'", guest, guestPassword))
 		},
+		begin:  "pg_ctl -D . -l postgres.log -o '-h 127.0.0.1 -p 24470 -k .' start\n",
 		reload: "kill -HUP $(head -n 1 postmaster.pid)",
 		door:   func(s *stand) door { return &database{s} },
 		says: map[string]string{

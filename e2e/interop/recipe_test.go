@@ -26,6 +26,8 @@ type recipe struct {
 	command func(s *stand) *exec.Cmd
 	// started does what an operator does once it runs.
 	started func(s *stand)
+	// begin is how its README starts the server, to try.
+	begin string
 	// check and reload are the commands that its README gives to the agent.
 	check, reload string
 	// door is how people get in.
@@ -98,6 +100,20 @@ func TestReadmesNameTheCommands(t *testing.T) {
 				t.Errorf("the README of %s does not say: %s", r.name, line)
 			}
 		}
+		inOrder(t, r.name, string(readme), "To try", "```sh\n", fetchAtOnce+"\n", r.begin, "signet crl sync --url "+readmeCA, "```")
+	}
+}
+
+// inOrder: a server is started when there is something to read, and then followed.
+func inOrder(t *testing.T, name, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		_, after, found := strings.Cut(text, part)
+		if !found {
+			t.Errorf("the README of %s does not say %q, or not in this order: %q", name, part, parts)
+			return
+		}
+		text = after
 	}
 }
 

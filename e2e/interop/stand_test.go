@@ -190,7 +190,8 @@ func (s *stand) sh(command string) {
 	}
 }
 
-// environ has the folders of root's programs in its path, as services have.
+// environ has the programs under test in its path, and the folders of root's
+// programs, as services have.
 func (s *stand) environ() []string {
-	return append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	return append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH")+":/usr/sbin:/sbin")
 }

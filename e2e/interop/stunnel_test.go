@@ -33,6 +33,7 @@ func stunnel() recipe {
 			cmd.Dir = s.prefix
 			return cmd
 		},
+		begin:  "stunnel4 signet.conf & echo $! >process.pid\n",
 		reload: "kill -HUP $(cat process.pid)",
 		door:   func(s *stand) door { return newSite(s, 24460, 24461) },
 		says: map[string]string{
