@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"signet/internal/atomicfile"
 	"signet/internal/sdnotify"
 	"signet/revocation/agent"
 )
@@ -181,12 +182,14 @@ func (s *syncService) until(ctx context.Context, hup <-chan os.Signal, load func
 	return next, <-ended
 }
 
-// readable reads all that the configuration names, before the duty in force is ended.
+// readable reads all that the configuration names, and sees whether its files can be
+// files, before the duty in force is ended.
 func (c *syncConfig) readable() error {
-	var errs []error
+	errs := []error{(&health{path: c.Health}).prepare()}
 	for i := range c.CRLs {
 		_, err := c.CRLs[i].agentConfig(nil)
-		errs = append(errs, err)
+		_, notFile := atomicfile.Target(c.CRLs[i].Out)
+		errs = append(errs, err, notFile)
 	}
 	return errors.Join(errs...)
 }

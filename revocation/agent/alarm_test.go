@@ -230,3 +230,44 @@ func TestHintsOfStatuses(t *testing.T) {
 		}
 	}
 }
+
+// What others do to the file while the agent runs is undone, or said where it can't be.
+func TestTheFileIsMadeSomethingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newQuietSource(t)
+		dir := filepath.Dir(s.conf.Path)
+		link, file := filepath.Join(dir, "link"), s.conf.Path
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(os.WriteFile(file, nil, 0o600))
+		must(os.Symlink(file, link))
+		s.conf.Path = link
+		keep(t, s, agent.KeeperConfig{Poll: time.Minute}, func(k *agent.Keeper, _ *logBook) {
+			check := func(what string, standing agent.Standing, kind string) {
+				t.Helper()
+				pass(time.Minute)
+				if st := k.Status(); st.Standing != standing || st.Kind != kind {
+					t.Errorf("%s: %+v", what, st)
+				}
+			}
+			check("begin", agent.OK, "")
+			must(os.Remove(file))
+			check("deleted", agent.OK, "")
+			if !bytes.Equal(s.inPlace(), s.bodies["/bundle.pem"]) {
+				t.Error("it is not made again")
+			}
+			must(os.Remove(file))
+			must(os.Mkdir(file, 0o700))
+			check("a folder", agent.Missing, "not_a_file")
+			must(os.Remove(file))
+			check("no folder any more", agent.OK, "")
+			must(os.Remove(link))
+			must(os.WriteFile(link, nil, 0o600))
+			check("a file in place of the link", agent.Missing, "not_a_file")
+		})
+	})
+}

@@ -42,12 +42,13 @@ func target(path string) (string, error) {
 // there, is broken or is of another CA is replaced, since the server can't work
 // with it. One that holds certificates or a key was named by mistake: [ErrNotOurs].
 func (f *File) look() error {
-	if now, err := target(f.given); err != nil {
-		return err
-	} else if now != f.Path {
-		return fmt.Errorf("%w: %s leads to %s now, and not to %s", ErrNotFile, f.given, now, f.Path)
-	}
 	info, err := os.Stat(f.Path)
+	if !errors.Is(err, fs.ErrNotExist) { // else it is made, also where a symlink leads there
+		if err := f.still(); err != nil {
+			f.inPlace, f.state = inPlace{}, state{}
+			return err
+		}
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.warn("the file in place can't be read: %v", err)
 	}
@@ -66,6 +67,15 @@ func (f *File) look() error {
 		f.newest = f.inPlace.set.withAnswers(f.state.Answers)
 	}
 	return nil
+}
+
+// still fails where the name that was given leads to another file by now, or to none.
+func (f *File) still() error {
+	now, err := target(f.given)
+	if err == nil && now != f.Path {
+		err = fmt.Errorf("%w: %s leads to %s now, and not to %s", ErrNotFile, f.given, now, f.Path)
+	}
+	return err
 }
 
 func (f *File) readInPlace() error {
