@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -217,8 +219,8 @@ func TestNobodyWaits(t *testing.T) {
 				}
 			}
 		}
-		if r.signer.Load() == signer {
-			t.Error("the signer was not renewed")
+		if next := r.signer.Load(); next == signer || next.Key != signer.Key {
+			t.Error("the signer was not renewed, or has another key, which is not on disk")
 		}
 		if r.answers.get(asked.key) != nil {
 			t.Error("an answer of an unusual form that nobody asks for any more is still kept")
@@ -265,7 +267,7 @@ func TestARevokedSignerSignsNoMore(t *testing.T) {
 			t.Errorf("%d answers of the revoked signer are kept", count)
 		}
 		synctest.Wait()
-		if next := r.signer.Load(); next == nil || next == signer || r.ask(t, 1, 0).signer != next {
+		if next := r.signer.Load(); next == nil || next == signer || next.Key == signer.Key || r.ask(t, 1, 0).signer != next {
 			t.Error("there is no other signer")
 		}
 		time.Sleep(lookEvery)
@@ -274,6 +276,28 @@ func TestARevokedSignerSignsNoMore(t *testing.T) {
 			t.Error("answers are not signed ahead any more")
 		}
 	})
+}
+
+// However many ask while there is no signer, the log says so once, and again the next time.
+func TestALackOfSignersIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	_, r := newCrowd(t, 10, 0)
+	r.logger = slog.New(slog.NewTextHandler(&log, nil))
+	for occurrence := range 2 {
+		r.signer.Store(nil)
+		for range 50 {
+			if _, _, err := r.current(t.Context(), answerKey{aheadForm, serialNumber(1)}, time.Now()); err != ocsp.TryLater {
+				t.Fatalf("without a signer: %v", err)
+			}
+		}
+		if n := strings.Count(log.String(), "level=ERROR"); n != occurrence+1 {
+			t.Errorf("%d errors in the log after %d occurrences", n, occurrence+1)
+		}
+		if err := r.renew(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.ask(t, 1, 0)
+	}
 }
 
 // While certificates are issued one after the other, nothing is signed beside.

@@ -33,6 +33,7 @@ type Responder struct {
 	forms     *certIDForms
 	signer    atomic.Pointer[signer] // nil before the first, and after one was revoked
 	dismissed chan struct{}          // told of the latter; holds one
+	lacking   atomic.Bool            // whether it was logged that there is none
 	answers   answers
 	changed   chan ca.Serial // what was revoked or released just now
 	bodies    sync.Pool      // of *[maxShortRequest]byte
@@ -172,9 +173,15 @@ func (r *Responder) state(ctx context.Context, now time.Time) (uint64, *signer, 
 		return 0, nil, fmt.Errorf("reading the revision: %w", err)
 	}
 	s, err := r.signerFor(ctx, revision, now)
-	if err == nil && s == nil {
-		r.logger.Error("there is no valid OCSP signer; answering tryLater")
+	switch {
+	case err != nil:
+	case s == nil:
+		if r.lacking.CompareAndSwap(false, true) {
+			r.logger.Error("there is no valid OCSP signer; answering tryLater until there is one")
+		}
 		err = ocsp.TryLater
+	case r.lacking.Load():
+		r.lacking.Store(false)
 	}
 	return revision, s, err
 }

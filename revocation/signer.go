@@ -64,13 +64,15 @@ func (r *Responder) untilRenewal() time.Duration {
 	return c.NotAfter.Add(-c.NotAfter.Sub(c.NotBefore) / 3).Sub(r.now())
 }
 
-// renew makes a fresh P-256 key, which never leaves memory, and has a
-// certificate issued for it.
+// renew has a certificate issued for the signer's key: only a certificate need be
+// on disk then for the next start to go on with it. Where there is no signer, and after one
+// was revoked, it is for a fresh P-256 key, which never leaves memory.
 func (r *Responder) renew(ctx context.Context) error {
 	if r.issue == nil {
 		return errors.New("nothing is configured that issues one")
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	old := r.signer.Load()
+	key, err := keyAfter(old)
 	if err != nil {
 		return fmt.Errorf("making an OCSP signer's key: %w", err)
 	}
@@ -78,12 +80,22 @@ func (r *Responder) renew(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("issuing an OCSP signer: %w", err)
 	}
-	if pub, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !pub.Equal(key.Public()) {
+	if pub, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(key.Public()) {
 		return errors.New("issuing an OCSP signer: the certificate is for another key")
 	}
-	r.signer.Store(newSigner(ocsp.Signer{Certificate: cert, Key: key}))
+	if !r.signer.CompareAndSwap(old, newSigner(ocsp.Signer{Certificate: cert, Key: key})) {
+		return errors.New("the OCSP signer was revoked while it was renewed: another one follows, with another key")
+	}
 	r.logger.Info("the OCSP signer is renewed", "serial", fmt.Sprintf("%x", cert.SerialNumber), "not_after", cert.NotAfter)
 	return nil
+}
+
+// keyAfter is the key of old's successor; old is nil for none.
+func keyAfter(old *signer) (crypto.Signer, error) {
+	if old != nil {
+		return old.Key, nil
+	}
+	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 }
 
 // signerFor is the signer, if its certificate is valid at now and not revoked as of

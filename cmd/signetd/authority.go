@@ -14,6 +14,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/internal/atomicfile"
 	"signet/internal/audit"
 	"signet/revocation"
 	"signet/revocation/ocsp"
@@ -42,7 +43,7 @@ type parts struct {
 	store   store.Store
 	issuer  *ca.Issuer
 	serials *ca.SerialSource
-	ocsp    ocsp.Signer
+	ocsp    ocsp.Signer       // that in the data folder; zero where there is none, or it was revoked
 	escrow  *enroll.EscrowKey // nil where the CA has none
 	logger  *slog.Logger
 }
@@ -120,7 +121,7 @@ func (a *authority) setRevoking(p parts, old *authority) (err error) {
 	a.revoking, err = revocation.New(revocation.Config{
 		Store: p.store, Issuer: p.issuer, CRLDir: a.conf.DataDir, RootCRL: a.conf.path(a.conf.Root.CRL),
 		CRLLifetime: t.CRLLifetime, CRLOverlap: t.CRLOverlap, DeltaOf: a.conf.deltaOf(p.issuer.ID()), OCSPLifetime: t.OCSPLifetime,
-		OCSPMemory: a.conf.OCSP.memory(), OCSPSigner: p.ocsp, IssueResponder: p.responderIssuer(a.signerLifetime), Logger: p.logger,
+		OCSPMemory: a.conf.OCSP.memory(), OCSPSigner: p.ocsp, IssueResponder: p.responderIssuer(a.conf.path(ocspCert), a.signerLifetime), Logger: p.logger,
 	})
 	return err
 }
@@ -156,13 +157,34 @@ func currentList(p *revocation.Publisher, issuer string) error {
 }
 
 // responderIssuer issues the certificates of OCSP signers, and keeps them; lifetime
-// is a time.Duration.
-func (p parts) responderIssuer(lifetime *atomic.Int64) func(context.Context, crypto.PublicKey) (*x509.Certificate, error) {
+// is a time.Duration. One for the key in the data folder goes to the file beside that key:
+// the next start goes on with it. For another key it doesn't: the passphrase to put that
+// key on disk was forgotten at the start.
+func (p parts) responderIssuer(file string, lifetime *atomic.Int64) func(context.Context, crypto.PublicKey) (*x509.Certificate, error) {
 	return func(ctx context.Context, pub crypto.PublicKey) (*x509.Certificate, error) {
-		return p.own(ctx, "ocsp-signer.issue", func(serial ca.Serial, now time.Time) (*ca.Certificate, error) {
+		cert, err := p.own(ctx, "ocsp-signer.issue", func(serial ca.Serial, now time.Time) (*ca.Certificate, error) {
 			return p.issuer.IssueResponder(ctx, serial, pub, time.Duration(lifetime.Load()), now)
 		})
+		if err != nil {
+			return nil, err
+		}
+		if !p.onDisk(pub) {
+			p.logger.Warn("the OCSP signer's key is in memory alone, and each start makes another one until there is one on disk",
+				"hint", "stop the server, delete "+ocspKey+" and "+ocspCert+", and run signetd init")
+		} else if err := atomicfile.Write(file, encodeChain(cert, p.issuer.Chain()), 0o644); err != nil {
+			p.logger.Error("the OCSP signer's new certificate is in use, but not on disk", "error", err)
+		}
+		return cert, nil
 	}
+}
+
+// onDisk reports whether pub is of the OCSP signer's key in the data folder.
+func (p parts) onDisk(pub crypto.PublicKey) bool {
+	if p.ocsp.Key == nil {
+		return false
+	}
+	mine, ok := p.ocsp.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && mine.Equal(pub)
 }
 
 // own issues one of the CA's own certificates: an audit line before and after

@@ -70,8 +70,8 @@ func openKey(ctx context.Context, name string, passphrase []byte) (crypto.Signer
 	return signer, err
 }
 
-// openOCSP opens the OCSP signer that init made. A server that has run for long
-// has renewed it in memory and needs the file no more.
+// openOCSP opens the OCSP signer in the data folder: init made it, and the server
+// keeps its certificate current. It can do without: then it makes another one in memory.
 func openOCSP(ctx context.Context, conf *Config, passphrase []byte) (ocsp.Signer, error) {
 	if !exists(conf.path(ocspKey)) || !exists(conf.path(ocspCert)) {
 		return ocsp.Signer{}, nil
