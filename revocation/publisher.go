@@ -43,6 +43,9 @@ type Publisher struct {
 	remake atomic.Bool // all CRLs are to be made, since settings have changed
 	clock  clock
 
+	opened atomic.Bool // the first round has ended: see open
+	told   atomic.Bool // the store has told what partitions there are
+
 	mu     sync.Mutex    // owns the three below
 	wanted uint64        // how many times a CRL was asked for
 	made   uint64        // how many of those the last CRL answers
@@ -87,8 +90,12 @@ func (p *Publisher) path(s *scope) string {
 // there is none.
 func (p *Publisher) Current(issuer string) *List { return p.CurrentOf(Scope{Issuer: issuer}, false) }
 
-// CurrentOf is the CRL in force of that scope, or its delta; nil where there is none.
+// CurrentOf is the CRL in force of that scope, or its delta; nil where there is none:
+// of the issuer's own, until the first ones of this run are made, or can't be.
 func (p *Publisher) CurrentOf(s Scope, delta bool) *List {
+	if s.Issuer == p.issuer.ID() && !p.opened.Load() {
+		return nil
+	}
 	if scopes := *p.scopes.Load(); s.Issuer == p.issuer.ID() && s.Partition >= 0 && s.Partition < len(scopes) {
 		if delta {
 			return scopes[s.Partition].delta.Load()
@@ -101,9 +108,9 @@ func (p *Publisher) CurrentOf(s Scope, delta bool) *List {
 	return nil
 }
 
-// has reports whether there is such a partition.
+// has reports whether there is such a partition, or may be.
 func (p *Publisher) has(s Scope) bool {
-	return s.Issuer == p.issuer.ID() && s.Partition < len(*p.scopes.Load())
+	return s.Issuer == p.issuer.ID() && (!p.told.Load() || s.Partition < len(*p.scopes.Load()))
 }
 
 // Lists are the complete CRLs of every level, the issuer's first, the root's last.

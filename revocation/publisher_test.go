@@ -260,9 +260,19 @@ func TestRestart(t *testing.T) {
 	before := w.service.Publisher.Current(w.Issuer.ID())
 	der := w.der(before)
 	w.restart()
+	w.refused("/crl/" + w.Issuer.ID() + ".crl") // a later one may have been out, and not on disk
+	w.refused("/crl/" + w.Issuer.ID() + "/1.crl")
+	w.refused("/crl/bundle.pem")
+	if w.service.Publisher.Check() == nil {
+		t.Error("Check is content before there is a CRL of this run")
+	}
+	w.failToMake()
 	after := w.service.Publisher.Current(w.Issuer.ID())
 	if after == nil || !bytes.Equal(w.der(after), der) || after.ETag != before.ETag {
-		t.Fatalf("the CRL is not there after a restart: %+v", after)
+		t.Fatalf("the last CRL is not there where no other can be made: %+v", after)
+	}
+	if got := w.get("/crl/" + w.Issuer.ID() + ".crl"); got.Code != 200 || !bytes.Equal(got.Body.Bytes(), der) {
+		t.Errorf("the last CRL is not given out where no other can be made: %d", got.Code)
 	}
 	w.refresh()
 	if got := w.service.Publisher.Current(w.Issuer.ID()); got.Number.Cmp(before.Number) <= 0 || !got.Modified.After(after.Modified) {
@@ -272,9 +282,28 @@ func TestRestart(t *testing.T) {
 	for _, bad := range [][]byte{der[:100], newWorld(t, nil).readRootCRL()} {
 		must(t, os.WriteFile(filepath.Join(w.dir, w.Issuer.ID()+".crl"), bad, 0o600))
 		w.restart()
+		w.failToMake()
 		if l := w.service.Publisher.Current(w.Issuer.ID()); l != nil {
 			t.Error("a bad file is given out")
 		}
+	}
+}
+
+// failToMake has the making of a CRL fail.
+func (w *world) failToMake() {
+	w.Helper()
+	w.store.broken.Store(true)
+	defer w.store.broken.Store(false)
+	if err := w.service.Publisher.Refresh(w.Context()); !errors.Is(err, errBroken) {
+		w.Errorf("Refresh with a broken store: %v", err)
+	}
+}
+
+// refused: what is at path is to be asked for again in a moment.
+func (w *world) refused(path string) {
+	w.Helper()
+	if got := w.get(path); got.Code != 503 || got.Header().Get("Retry-After") == "" {
+		w.Errorf("%s before the first CRL of this run: %d %v", path, got.Code, got.Header())
 	}
 }
 

@@ -39,6 +39,7 @@ func (p *Publisher) publish(ctx context.Context) (*round, error) {
 	if err == nil {
 		err = r.makeDeltas(ctx)
 	}
+	p.open(ctx, err)
 	if r.first != nil { // once all is out: whoever hears of it may fetch the delta alone
 		r.push.announce(r.first.Issuer, r.first.Number.String())
 	}
@@ -50,6 +51,22 @@ func (p *Publisher) publish(ctx context.Context) (*round, error) {
 	}
 	p.seen = r.revision
 	return r, nil
+}
+
+// open gives the issuer's CRLs out, once the first round has ended with err. Those of
+// the run before may be older than what that run gave out last, since saving lags:
+// numbers would go back (RFC 5280, Section 5.2.3), and a revocation with them. They are
+// for when no others can be made.
+func (p *Publisher) open(ctx context.Context, err error) {
+	if p.opened.Load() || err != nil && ctx.Err() != nil {
+		return
+	}
+	p.opened.Store(true)
+	l := p.Current(p.issuer.ID())
+	if err != nil && l != nil {
+		p.logger.Error("not all CRLs could be made at the start: those on disk are given out meanwhile, and may lack the latest revocations",
+			"error", err, "number", l.Number, "this_update", l.ThisUpdate, "next_update", l.NextUpdate)
+	}
 }
 
 // finish ends a round in which every CRL was made: what had expired by then has
@@ -104,10 +121,12 @@ func (p *Publisher) scopesOf(partitions []Partition) []*scope {
 		scopes = append(scopes[:len(scopes):len(scopes)], s)
 	}
 	p.scopes.Store(&scopes)
+	p.told.Store(true)
 	return scopes
 }
 
-// restore takes the CRL of the run before, so that one is out from the start.
+// restore takes the CRL of the run before, whose number the next is above. It is given
+// out where the next can't be made.
 func (p *Publisher) restore(s *scope) {
 	path := p.path(s)
 	if path == "" {
