@@ -170,7 +170,11 @@ func (m *many) run() error {
 	defer stop()
 	m.c.Context = ctx
 	out := manyResult{Action: m.action, Reason: m.reason, Batch: revocation.Batch{Already: m.already}}
-	for some := range slices.Chunk(m.serials, maxMany) {
+	parts := slices.Collect(slices.Chunk(m.serials, maxMany))
+	if len(parts) == 0 {
+		parts = append(parts, nil) // the result still says where the CRL is
+	}
+	for _, some := range parts {
 		if err := m.part(some, &out); err != nil {
 			return exit.With(exit.CodeOf(err), fmt.Errorf("it ended after %s: %w", certificates(out.Changed), err),
 				"What was done is done. The same command again goes on with the rest.")

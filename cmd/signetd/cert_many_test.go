@@ -29,7 +29,13 @@ func TestReadSerials(t *testing.T) {
 		"more than one":   {one + " " + two, "line 1"},
 		"another's":       {"FF:" + one[2:] + "\n00" + one[2:] + "\n" + one + "\n00" + one + "\nff" + one[2:], one + " foreign ff" + one[2:] + " 00" + one[2:] + " 00" + one},
 		"colons alone":    {one + "\n::", "line 2: \"::\" is no serial number"},
-		"a name":          {one + "\n\n0x" + two[2:], "line 3"},
+		"a name":          {one + "\n\nnx" + two[2:], "line 3"},
+		"with 0x":         {"0x" + one + "\n0X" + strings.ToUpper(two) + "\n" + one, one + " " + two},
+		"0x alone":        {one + "\n0x", "line 2"},
+		"0x twice":        {"0x0x" + one, "line 1"},
+		"a BOM":           {"\ufeff" + one + "\r\n" + two, one + " " + two},
+		"a BOM, comment":  {"\ufeff# a\r\n" + two, two},
+		"a BOM later":     {one + "\n\ufeff" + two, "line 2"},
 		"a line of 1 MiB": {one + "\n" + strings.Repeat("0", 1<<20), "line 2 is no serial number: it is too long"},
 		"an HTML page":    {"<!doctype html>\n<p>no", "line 1"},
 		"no line end":     {two, two},
@@ -60,6 +66,7 @@ func FuzzReadSerials(f *testing.F) {
 	f.Add([]byte("# a\n0123456789abcdef0123456789abcdef01234567\n"))
 	f.Add([]byte("008E28391ac7e1e19530b442f36693ee86302a4d\n0f"))
 	f.Add([]byte("01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67 # b\r\n"))
+	f.Add([]byte("\ufeff0x0123456789abcdef0123456789abcdef01234567\n0X0f"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, err := readSerials(bytes.NewReader(text))
 		if err != nil {

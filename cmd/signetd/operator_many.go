@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
 	"signet/ca"
+	"signet/enroll"
 	"signet/internal/audit"
 	"signet/internal/problem"
 	"signet/revocation"
@@ -41,10 +43,29 @@ func (o *operator) chooseCertificates(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	streamJSON(w, func(send func(any) bool) error {
-		return o.revoker.Choose(r.Context(), in.Filter.filter(), func(c ca.Certificate) bool {
+		found := false
+		err := o.revoker.Choose(r.Context(), in.Filter.filter(), func(c ca.Certificate) bool {
+			found = true
 			return send(choice{c.Serial, concerns(in.Action, &c)})
 		})
+		if err == nil && !found && in.Filter.Account != "" {
+			err = o.known(r.Context(), in.Filter.Account)
+		}
+		return err
 	})
+}
+
+// known fails where there is no such account and never was a certificate of one: with a
+// name misspelt, whoever is in a hurry must not take it for done.
+func (o *operator) known(ctx context.Context, account string) error {
+	if certs, err := o.store.CertificatesOf(ctx, account, 1); err != nil || len(certs) > 0 {
+		return err
+	}
+	_, err := o.accounts.Get(ctx, account)
+	if errors.Is(err, enroll.ErrNotFound) {
+		return fmt.Errorf("there is no account %q, and no certificate of one: %w", account, err)
+	}
+	return err
 }
 
 // concerns reports whether the action would change c.

@@ -43,7 +43,8 @@ func serialsFrom(name string) (serialList, error) {
 
 // readSerials reads serial numbers: each a line, whole, of hexadecimal digits with or
 // without colons between them; this CA's have 40. A # begins a comment, and lines may
-// be empty. One that comes again counts once.
+// be empty. Before the digits there may be 0x, and before all a byte order mark, as
+// spreadsheets write them. One that comes again counts once.
 func readSerials(r io.Reader) (serialList, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxSerialLine)
@@ -52,11 +53,15 @@ func readSerials(r io.Reader) (serialList, error) {
 	n := 0
 	for lines.Scan() {
 		n++
-		text, _, _ := strings.Cut(lines.Text(), "#")
+		line := lines.Text()
+		if n == 1 {
+			line = strings.TrimPrefix(line, "\ufeff")
+		}
+		text, _, _ := strings.Cut(line, "#")
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
-		digits := strings.ToLower(strings.ReplaceAll(text, ":", ""))
+		digits := strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(text), "0x"), ":", "")
 		switch {
 		case digits == "" || strings.ContainsFunc(digits, notHex):
 			return serialList{}, fmt.Errorf("line %d: %q is no serial number: want hexadecimal digits", n, text)
