@@ -46,6 +46,8 @@ type Publisher struct {
 	opened atomic.Bool // the first round has ended: see open
 	told   atomic.Bool // the store has told what partitions there are
 
+	forgotten chan string // the file of a CRL that the store is older than; holds one
+
 	mu     sync.Mutex    // owns the three below
 	wanted uint64        // how many times a CRL was asked for
 	made   uint64        // how many of those the last CRL answers
@@ -57,7 +59,8 @@ func newPublisher(c Config, times *atomic.Pointer[Times]) *Publisher {
 		store: c.Store, issuer: c.Issuer, dir: c.CRLDir, times: times, deltas: &atomic.Pointer[string]{},
 		logger: c.Logger, now: c.Now, push: newPush(), unsaved: newUnsaved(c.Logger),
 		wake: make(chan struct{}, 1), turn: make(chan struct{}, 1), out: make(chan struct{}),
-		clock: clock{now: c.Now},
+		forgotten: make(chan string, 1),
+		clock:     clock{now: c.Now},
 	}
 	p.deltas.Store(&c.DeltaOf)
 	if root := c.Issuer.Root(); !root.Equal(c.Issuer.Certificate()) {

@@ -249,6 +249,7 @@ func (p *Publisher) nextNumber(ctx context.Context) (uint64, error) {
 	if last < out.Uint64() {
 		p.logger.Warn("the store's last CRL number is behind that of the CRL that is out: if the store was restored from an older copy, revocations since then are missing and are to be made again",
 			"store", last, "crl", out, "next", number)
+		p.keepEvidence(last)
 	}
 	return number, nil
 }

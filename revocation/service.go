@@ -153,6 +153,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Publisher.run(ctx) })
 	g.Go(func() error { s.Publisher.unsaved.run(ctx); return nil })
+	g.Go(func() error { s.Publisher.findForgotten(ctx); return nil })
 	g.Go(func() error { return s.Responder.run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
