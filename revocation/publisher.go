@@ -32,6 +32,8 @@ type Publisher struct {
 	root *rootFile // nil where issuer is a root
 	push *push
 
+	downloads downloads
+
 	scopes atomic.Pointer[[]*scope] // by partition, which are without a gap
 	unsaved
 

@@ -91,33 +91,9 @@ func (h *handler) serveLists(w http.ResponseWriter, r *http.Request, lists []*Li
 	}
 	w.Header().Set("Cache-Control", h.maxAge(next))
 	w.Header().Set("ETag", tag)
-	http.ServeContent(&pacedWriter{ResponseWriter: w}, r, "", modified, data)
-}
-
-// A download must go on at this pace at least. The server's WriteTimeout is for
-// answers of some kilobytes: with it, whoever has a slow line would never get a
-// big CRL, and would refuse everyone once the last one has run out.
-const (
-	paceOctets = 1 << 20
-	paceTime   = time.Minute
-)
-
-// A pacedWriter gives a download more time as it goes on.
-type pacedWriter struct {
-	http.ResponseWriter
-	written int // since the time was last set
-}
-
-func (w *pacedWriter) Write(p []byte) (int, error) {
-	n, err := w.ResponseWriter.Write(p)
-	if w.written += n; w.written >= paceOctets && err == nil {
-		w.written = 0
-		err = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(paceTime))
-		if errors.Is(err, http.ErrNotSupported) {
-			err = nil
-		}
-	}
-	return n, err
+	one := h.publisher.downloads.begin(w)
+	defer one.done()
+	http.ServeContent(one, r, "", modified, data)
 }
 
 // maxCRLAge is how long a cache may keep a CRL that will be good for longer,

@@ -157,7 +157,8 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.Responder.run(ctx) })
 	g.Go(func() error {
 		<-ctx.Done()
-		s.Publisher.push.close() // or a server that stops would wait for those who listen
+		s.Publisher.push.close()     // or a server that stops would wait for those who listen,
+		s.Publisher.downloads.stop() // and long for a slow downloader
 		return nil
 	})
 	err := g.Wait()
