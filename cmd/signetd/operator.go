@@ -123,7 +123,11 @@ func problemOf(err error) *problem.Problem {
 	var bad *badInput
 	var input *enroll.InputError
 	var refused *enroll.RefusedError
+	var other *otherIssuer
 	switch {
+	case errors.As(err, &other):
+		set("bad-request", "Bad request", http.StatusBadRequest)
+		p.Hint = other.hint()
 	case errors.As(err, &bad), errors.As(err, &input), errors.Is(err, revocation.ErrFilter), errors.Is(err, revocation.ErrReason):
 		set("bad-request", "Bad request", http.StatusBadRequest)
 	case errors.Is(err, enroll.ErrNotFound), errors.Is(err, revocation.ErrNotFound):

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -211,7 +212,7 @@ func (o *operator) change(ctx context.Context, in oneCert, do func(ca.Serial) (c
 		return certificate{}, err
 	}
 	if c.Issuer != o.issuer {
-		return certificate{}, badInputf("%s is of another issuer, %s: the one that serves can't take it back", c.Serial, c.Issuer)
+		return certificate{}, &otherIssuer{c}
 	}
 	if c, err = do(c.Serial); err != nil {
 		return certificate{}, err
@@ -219,6 +220,25 @@ func (o *operator) change(ctx context.Context, in oneCert, do func(ca.Serial) (c
 	out := certificateOf(c, time.Now())
 	out.CRL = o.awaitCRL(ctx)
 	return out, nil
+}
+
+// otherIssuer is a certificate that the issuer that serves can't take back.
+type otherIssuer struct{ cert ca.Certificate }
+
+func (e *otherIssuer) Error() string {
+	return fmt.Sprintf("%s is of another issuer, %s: the one that serves can't take it back", e.cert.Serial, e.cert.Issuer)
+}
+
+// hint says how a CA's certificate is taken back.
+func (e *otherIssuer) hint() string {
+	cert, err := e.cert.X509()
+	switch {
+	case err != nil || !cert.IsCA:
+		return ""
+	case ca.IssuerID(cert) == e.cert.Issuer:
+		return "It is the root: take it out of what relying servers trust."
+	}
+	return fmt.Sprintf("Where the root's key is: \"signetd root revoke %s\". Everyone below it is refused then.", e.cert.Serial)
 }
 
 func (o *operator) awaitCRL(ctx context.Context) string {

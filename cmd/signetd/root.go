@@ -25,7 +25,7 @@ import (
 const rootCRLLifetime = 365 * day
 
 func rootCommand() *cli.Command {
-	return command.Group("root", "what needs the root's key", rootCRLCommand())
+	return command.Group("root", "what needs the root's key", rootCRLCommand(), rootRevokeCommand())
 }
 
 func rootCRLCommand() *cli.Command {
@@ -33,9 +33,7 @@ func rootCRLCommand() *cli.Command {
 		Name: "crl", Usage: "sign the root's next CRL",
 		Description: "Bring the root's folder back first, or name where it is with --root. A running server\n" +
 			"takes the new CRL up by itself.",
-		Flags: append(placeFlags(), passwordFileFlag(), command.JSON(),
-			&cli.StringFlag{Name: "root", Usage: "the root's `FOLDER` (default: root in the CA's folder)"},
-			&cli.StringFlag{Name: "lifetime", Usage: "how long it is good, as `TIME`", Value: "365d"}),
+		Flags: append(placeFlags(), passwordFileFlag(), command.JSON(), rootFolderFlag(), rootLifetimeFlag()),
 		Action: func(c *cli.Context) error {
 			if _, err := command.Args(c); err != nil {
 				return err
@@ -48,7 +46,11 @@ func rootCRLCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			out, err := renewRootCRL(c, conf, lifetime)
+			folder, err := rootFolderOf(c, conf)
+			if err != nil {
+				return err
+			}
+			out, err := renewRootCRL(c, conf, folder, lifetime)
 			if err != nil {
 				return err
 			}
@@ -59,6 +61,14 @@ func rootCRLCommand() *cli.Command {
 	}
 }
 
+func rootFolderFlag() cli.Flag {
+	return &cli.StringFlag{Name: "root", Usage: "the root's `FOLDER` (default: root in the CA's folder)"}
+}
+
+func rootLifetimeFlag() cli.Flag {
+	return &cli.StringFlag{Name: "lifetime", Usage: "how long the CRL is good, as `TIME`", Value: "365d"}
+}
+
 // rootCRLResult is what "root crl" prints.
 type rootCRLResult struct {
 	Path   string    `json:"path"`
@@ -66,15 +76,20 @@ type rootCRLResult struct {
 	Ends   time.Time `json:"ends"`
 }
 
-func renewRootCRL(c *cli.Context, conf *Config, lifetime time.Duration) (rootCRLResult, error) {
+// rootFolderOf is the folder with the root's key.
+func rootFolderOf(c *cli.Context, conf *Config) (string, error) {
 	folder := c.String("root")
 	if folder == "" {
 		folder = conf.path(rootFolder)
 	}
 	if !exists(filepath.Join(folder, "root.key")) {
-		return rootCRLResult{}, exit.With(exit.NotFound, fmt.Errorf("the root's key is not in %s", folder),
+		return "", exit.With(exit.NotFound, fmt.Errorf("the root's key is not in %s", folder),
 			"Bring the root's folder back for a moment, or name where it is with --root.")
 	}
+	return folder, nil
+}
+
+func renewRootCRL(c *cli.Context, conf *Config, folder string, lifetime time.Duration, add ...revocation.Entry) (rootCRLResult, error) {
 	passphrase, err := secretSource{What: "passphrase of the CA's keys", File: conf.passwordFile()}.read()
 	if err != nil {
 		return rootCRLResult{}, err
@@ -84,11 +99,11 @@ func renewRootCRL(c *cli.Context, conf *Config, lifetime time.Duration) (rootCRL
 	if err != nil {
 		return rootCRLResult{}, err
 	}
-	return replaceRootCRL(conf, root, lifetime)
+	return replaceRootCRL(conf, root, lifetime, add...)
 }
 
-// replaceRootCRL signs the CRL that follows the one in force, with its entries.
-func replaceRootCRL(conf *Config, root *ca.Issuer, lifetime time.Duration) (rootCRLResult, error) {
+// replaceRootCRL signs the CRL that follows the one in force, with its entries and add.
+func replaceRootCRL(conf *Config, root *ca.Issuer, lifetime time.Duration, add ...revocation.Entry) (rootCRLResult, error) {
 	configured, err := readCertificate(conf.path(conf.Root.Certificate))
 	if err != nil {
 		return rootCRLResult{}, err
@@ -100,7 +115,7 @@ func replaceRootCRL(conf *Config, root *ca.Issuer, lifetime time.Duration) (root
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return rootCRLResult{}, err
 	}
-	der, err := signRootCRL(root, last, lifetime, time.Now())
+	der, err := signRootCRL(root, last, lifetime, time.Now(), add...)
 	if err != nil {
 		return rootCRLResult{}, err
 	}
@@ -125,23 +140,17 @@ func openRootFolder(ctx context.Context, folder string, passphrase []byte) (*ca.
 	return ca.NewIssuer(cert, nil, key)
 }
 
-// signRootCRL signs the CRL that follows last, which is nil for the first. Its
+// signRootCRL signs the CRL that follows last, which is nil for the first, with add on it. Its
 // number is the time in milliseconds: it grows also where the last CRL was lost
 // (RFC 5280, Section 5.2.3).
-func signRootCRL(root *ca.Issuer, last *crl.List, lifetime time.Duration, now time.Time) ([]byte, error) {
+func signRootCRL(root *ca.Issuer, last *crl.List, lifetime time.Duration, now time.Time, add ...revocation.Entry) ([]byte, error) {
 	number := uint64(now.UnixMilli())
-	var entries []revocation.Entry
-	if last != nil {
-		if last.Number.IsUint64() && last.Number.Uint64() >= number {
-			number = last.Number.Uint64() + 1
-		}
-		for e := range last.All() {
-			serial, ok := ca.SerialOf(new(big.Int).SetBytes(e.Serial))
-			if !ok {
-				return nil, fmt.Errorf("the last CRL of the root names %x, which this CA can't have issued", e.Serial)
-			}
-			entries = append(entries, revocation.Entry{Serial: serial, At: e.At, Reason: e.Reason})
-		}
+	if last != nil && last.Number.IsUint64() && last.Number.Uint64() >= number {
+		number = last.Number.Uint64() + 1
+	}
+	entries, err := entriesOf(last, add)
+	if err != nil {
+		return nil, err
 	}
 	return revocation.RootCRL(root, number, now, lifetime, entries)
 }

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 //	                          ! enroll: the server refuses, and stdout says why
 //	card-root FILE            write the root of those cards
 //	puk keep|ask|take CARD    what a client does about a PUK: see pukCall
+//	set VARIABLE              give it the last command's output
 //	trust-cards               want keys in those cards from then on, and have the profile "temporary"
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -62,6 +63,9 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"make-ca": makeCA, "start": start, "stop": stop, "send": send, "await": await, "fetch": fetch, "enroll": enrollKey, "guess": guess,
 			"card-root": cardRoot, "trust-cards": trustCards, "puk": pukCall,
+			"set": func(ts *testscript.TestScript, neg bool, args []string) {
+				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+			},
 		},
 	})
 }
