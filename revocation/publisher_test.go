@@ -412,6 +412,40 @@ func TestRootCRLNearsItsEnd(t *testing.T) {
 	})
 }
 
+// TestRootCRLRunsOut: who overlooked the warnings hears it louder.
+func TestRootCRLRunsOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(logBook)
+		w := newWorld(t, func(c *revocation.Config) {
+			c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		})
+		w.signRootCRL(2, 90*time.Minute)
+		w.restart()
+		w.run()
+		time.Sleep(89 * time.Minute)
+		if s := log.String(); strings.Contains(s, "has run out") || strings.Count(s, "nears its end") != 1 {
+			t.Errorf("before the end:\n%s", s)
+		}
+		if s := log.String(); !strings.Contains(s, `left="22 minutes"`) && !strings.Contains(s, `left="23 minutes"`) {
+			t.Errorf("what is left, by the log:\n%s", s)
+		}
+		time.Sleep(62 * time.Minute)
+		if n := strings.Count(log.String(), "level=ERROR msg=\"the root's CRL has run out"); n < 6 || n > 7 {
+			t.Errorf("told %d times in an hour\n%s", n, log)
+		}
+		if s := log.String(); strings.Count(s, "nears its end") != 1 || !strings.Contains(s, `ago="less than a minute"`) || !strings.Contains(s, `ago="1 hour"`) {
+			t.Errorf("after the end:\n%s", s)
+		}
+		w.signRootCRL(3, 365*24*time.Hour)
+		time.Sleep(2 * time.Minute)
+		before := log.String()
+		time.Sleep(time.Hour)
+		if log.String() != before {
+			t.Errorf("with the next one:\n%s", strings.TrimPrefix(log.String(), before))
+		}
+	})
+}
+
 func TestMissingRootCRL(t *testing.T) {
 	w := newWorld(t, nil)
 	must(t, os.Remove(w.conf.RootCRL))

@@ -22,6 +22,7 @@ type rootFile struct {
 	seen   os.FileInfo
 	failed string    // what was last logged, to log it once
 	warned time.Time // when its nearing end was last logged
+	told   time.Time // when its end was
 }
 
 // current is the CRL in the file, read again if the file has changed. A file
@@ -59,7 +60,7 @@ func (f *rootFile) load() error {
 	if f.list != nil {
 		_ = f.list.file.drop() // it was only read
 	}
-	f.list, f.failed, f.warned = l, "", time.Time{}
+	f.list, f.failed, f.warned, f.told = l, "", time.Time{}, time.Time{}
 	f.logger.Info("read the root's CRL", "path", f.path, "number", l.Number, "next_update", l.NextUpdate)
 	return nil
 }
@@ -72,20 +73,55 @@ func (f *rootFile) fail(err error) {
 	}
 }
 
+// tellEvery is the time from one line about a CRL that has run out to the next.
+const tellEvery = 10 * time.Minute
+
 // watch warns once a day of a CRL that nears its end: when a quarter of its
-// time is left, or 30 days if that is less.
+// time is left, or 30 days if that is less. Of one that has run out it tells at
+// once, and again and again: nobody gets in.
 func (f *rootFile) watch(now time.Time) {
 	l := f.current()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if l == nil || now.Sub(f.warned) < 24*time.Hour {
+	if l == nil {
 		return
 	}
 	left := l.NextUpdate.Sub(now)
-	if left > min(l.NextUpdate.Sub(l.ThisUpdate)/4, 30*24*time.Hour) {
-		return
+	switch {
+	case left <= 0:
+		// A clock that was set back must not silence it.
+		if since := now.Sub(f.told); since < 0 || since >= tellEvery {
+			f.told = now
+			f.logger.Error("the root's CRL has run out: servers that check every level refuse everyone until the next one, signed where the root's key is, is in place",
+				"path", f.path, "next_update", l.NextUpdate, "ago", inWords(-left))
+		}
+	case left <= min(l.NextUpdate.Sub(l.ThisUpdate)/4, 30*24*time.Hour):
+		if since := now.Sub(f.warned); since < 0 || since >= 24*time.Hour {
+			f.warned = now
+			f.logger.Warn("the root's CRL nears its end: sign the next one where the root's key is, and put it in place",
+				"path", f.path, "next_update", l.NextUpdate, "left", inWords(left))
+		}
 	}
-	f.warned = now
-	f.logger.Warn("the root's CRL nears its end: sign the next one where the root's key is, and put it in place",
-		"path", f.path, "next_update", l.NextUpdate, "left", left.Round(time.Hour))
+}
+
+// inWords is d in the unit that matters, rounded down: nobody should count on more
+// time than there is.
+func inWords(d time.Duration) string {
+	days, hours, minutes := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60
+	switch {
+	case d >= 2*24*time.Hour:
+		return count(days, "day")
+	case d >= time.Hour:
+		return count(24*days+hours, "hour")
+	case d >= time.Minute:
+		return count(minutes, "minute")
+	}
+	return "less than a minute"
+}
+
+func count(n int, unit string) string {
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
 }
