@@ -90,6 +90,9 @@ func rootFolderOf(c *cli.Context, conf *Config) (string, error) {
 }
 
 func renewRootCRL(c *cli.Context, conf *Config, folder string, lifetime time.Duration, add ...revocation.Entry) (rootCRLResult, error) {
+	if path := conf.path(conf.Root.CRL); !exists(path) {
+		fmt.Fprintf(c.App.ErrWriter, "signetd: warning: the root's last CRL, %s, is missing: what was revoked on it is not carried on. Revoke it again.\n", path)
+	}
 	passphrase, err := secretSource{What: "passphrase of the CA's keys", File: conf.passwordFile()}.read()
 	if err != nil {
 		return rootCRLResult{}, err
