@@ -25,8 +25,11 @@ import (
 // certificates the runs with codes may issue.
 const codeCount = 45_000
 
-// seedCodes makes the codes in the store before the server has it.
+// seedCodes makes the codes in the store before the server has it, if they are wanted.
 func (b *bench) seedCodes(ctx context.Context) error {
+	if !(table{options: b.options}).wanted("code") {
+		return nil
+	}
 	fmt.Printf("making %d enrollment codes …\n", codeCount)
 	store, err := bolt.Open(filepath.Join(b.ca.Dir, "signet.db"), nil)
 	if err != nil {
@@ -56,6 +59,9 @@ func (b *bench) seedCodes(ctx context.Context) error {
 // issuance measures the three ways to a certificate at each number of clients.
 func (b *bench) issuance(ctx context.Context) error {
 	t := table{options: b.options}
+	if !t.wanted("code", "password", "renewal") {
+		return nil
+	}
 	t.head("issuance, certificates a second (attested keys, the default profile)", "by")
 	for _, way := range []struct {
 		name string

@@ -77,9 +77,25 @@ func (t table) head(title, first string) {
 		title, first, "clients", "signet", "bare", "ratio", "signet", "bare")
 }
 
+// wanted reports whether any of the rows of those names is to be measured.
+func (t table) wanted(names ...string) bool {
+	for _, name := range names {
+		for _, clients := range clientCounts {
+			if t.only.MatchString(t.rowName(name, clients)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t table) rowName(name string, clients int) string {
+	return fmt.Sprintf("%s%s %d", t.kind, name, clients)
+}
+
 // row measures the pair that make makes and prints it.
 func (t table) row(ctx context.Context, name string, clients int, make func() (pair, error)) error {
-	if !t.only.MatchString(fmt.Sprintf("%s%s %d", t.kind, name, clients)) {
+	if !t.only.MatchString(t.rowName(name, clients)) {
 		return nil
 	}
 	p, err := make()

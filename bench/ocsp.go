@@ -18,6 +18,10 @@ import (
 // ocsp measures answers by GET and by POST, and with a nonce, beside a bare answer of
 // as many bytes to the same request.
 func (b *bench) ocsp(ctx context.Context) error {
+	t := table{options: b.options, kind: "ocsp "}
+	if !t.wanted("get", "post", "nonce") {
+		return nil
+	}
 	leaf, issuer, err := b.oneCertificate(ctx)
 	if err != nil {
 		return err
@@ -30,7 +34,6 @@ func (b *bench) ocsp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := table{options: b.options, kind: "ocsp "}
 	t.head("OCSP over plain HTTP, answers a second", "request")
 	for _, kind := range []question{
 		{"get", http.MethodGet, "/" + base64.StdEncoding.EncodeToString(short), nil},

@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -94,6 +95,16 @@ func (p *Publisher) path(s *scope) string {
 // Current is the complete CRL in force of the issuer with that ID; nil where
 // there is none.
 func (p *Publisher) Current(issuer string) *List { return p.CurrentOf(Scope{Issuer: issuer}, false) }
+
+// Lack is why there is no Current of that issuer: what is wrong with the root's file.
+func (p *Publisher) Lack(issuer string) error {
+	if p.root != nil && issuer == ca.IssuerID(p.root.issuer) {
+		return p.root.lack()
+	}
+	return errNoList
+}
+
+var errNoList = errors.New("there is none")
 
 // CurrentOf is the CRL in force of that scope, or its delta; nil where there is none:
 // of the issuer's own, until the first ones of this run are made, or can't be.

@@ -446,6 +446,31 @@ func TestRootCRLRunsOut(t *testing.T) {
 	})
 }
 
+// What is wrong with the root's file is told to anyone, and so without its path.
+func TestLackOfTheRootCRL(t *testing.T) {
+	other := newWorld(t, nil)
+	for name, test := range map[string]struct {
+		content []byte // nil for no file
+		want    string
+	}{
+		"none":           {nil, "there is none"},
+		"garbage":        {[]byte("garbage"), crl.ErrMalformed.Error()},
+		"another root's": {other.readRootCRL(), crl.ErrSignature.Error()},
+	} {
+		w := newWorld(t, nil)
+		must(t, os.Remove(w.conf.RootCRL))
+		if test.content != nil {
+			must(t, os.WriteFile(w.conf.RootCRL, test.content, 0o600))
+		}
+		w.restart()
+		p, root := w.service.Publisher, w.RootIssuer.ID()
+		err := p.Lack(root)
+		if p.Current(root) != nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), filepath.Dir(w.conf.RootCRL)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestMissingRootCRL(t *testing.T) {
 	w := newWorld(t, nil)
 	must(t, os.Remove(w.conf.RootCRL))

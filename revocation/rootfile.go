@@ -2,7 +2,9 @@ package revocation
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -21,6 +23,7 @@ type rootFile struct {
 	list   *List      // the last good one; nil before there was any
 	seen   os.FileInfo
 	failed string    // what was last logged, to log it once
+	cause  error     // why there is no list
 	warned time.Time // when its nearing end was last logged
 	told   time.Time // when its end was
 }
@@ -66,11 +69,28 @@ func (f *rootFile) load() error {
 }
 
 func (f *rootFile) fail(err error) {
+	f.cause = err
 	if f.failed != err.Error() {
 		f.failed = err.Error()
 		f.logger.Error("the root's CRL can't be read; servers that check every level will refuse everyone once they have none",
 			"error", err, "issuer", ca.IssuerID(f.issuer))
 	}
+}
+
+// lack is why there is no list, without the file's path: anyone may be told.
+func (f *rootFile) lack() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var path *fs.PathError
+	switch {
+	case f.cause == nil || errors.Is(f.cause, fs.ErrNotExist):
+		return errNoList
+	case errors.As(f.cause, &path):
+		return fmt.Errorf("its file can't be read: %w", path.Err)
+	case errors.Unwrap(f.cause) != nil:
+		return fmt.Errorf("its file is of no use: %w", errors.Unwrap(f.cause))
+	}
+	return errNoList
 }
 
 // tellEvery is the time from one line about a CRL that has run out to the next.

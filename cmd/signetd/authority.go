@@ -149,7 +149,7 @@ func currentList(p *revocation.Publisher, issuer string) error {
 	l := p.Current(issuer)
 	switch {
 	case l == nil:
-		return errors.New("there is none")
+		return p.Lack(issuer)
 	case !time.Now().Before(l.NextUpdate):
 		return fmt.Errorf("ran out at %s", l.NextUpdate.UTC().Format(time.RFC3339))
 	}
