@@ -103,52 +103,35 @@ type forgotten struct {
 // writeForgotten writes the serial numbers beside the CRL at path, one a line, unless
 // there are none.
 func (p *Publisher) writeForgotten(ctx context.Context, path string) (f forgotten, err error) {
-	list, free, err := openKept(path)
+	in, err := os.Open(path)
 	if err != nil {
 		return f, err
 	}
-	defer free()
+	defer in.Close() // it was only read
+	info, err := in.Stat()
+	if err != nil {
+		return f, err
+	}
 	file, err := atomicfile.Create(path+serials, 0o600)
 	if err != nil {
 		return f, err
 	}
 	defer file.Discard()
 	out := bufio.NewWriter(file)
-	for e := range list.All() {
+	_, err = crl.Scan(in, info.Size(), func(e crl.Revoked) error { // its signature was checked when it was restored
 		forgot, err := p.forgot(ctx, e, &f)
-		if err != nil {
-			return f, err
-		}
 		if forgot {
 			fmt.Fprintf(out, "%x # %v\n", e.Serial, e.Reason) // Flush tells of errors
 		}
+		return err
+	})
+	if err != nil {
+		return f, err
 	}
 	if err := out.Flush(); err != nil || f.count == 0 {
 		return f, err
 	}
 	return f, file.Commit()
-}
-
-// openKept reads the CRL at path, until free is called.
-func openKept(path string) (list *crl.List, free func(), err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close() // what is mapped stays
-	info, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	data, free, err := contents(f, info.Size())
-	if err != nil {
-		return nil, nil, err
-	}
-	if list, err = crl.Parse(data); err != nil {
-		free()
-		return nil, nil, err
-	}
-	return list, free, nil
 }
 
 // forgot reports whether the store lets in what the CRL's entry was to keep out, and

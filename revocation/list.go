@@ -75,6 +75,11 @@ func readList(f *os.File, issuer *x509.Certificate, idp string, copied bool) (*L
 	if err != nil {
 		return nil, err
 	}
+	if !copied && info.Size() >= scanned {
+		if l, err := scanList(f, info, issuer, idp); !errors.Is(err, crl.ErrUnsupported) {
+			return l, err
+		}
+	}
 	read := contents
 	if copied {
 		read = readContents
@@ -101,11 +106,7 @@ func readList(f *os.File, issuer *x509.Certificate, idp string, copied bool) (*L
 	if err := crl.CheckSignature(parsed, issuer); err != nil {
 		return nil, err
 	}
-	l := &List{
-		Issuer: ca.IssuerID(issuer), Number: parsed.Number, ThisUpdate: parsed.ThisUpdate, NextUpdate: parsed.NextUpdate,
-		Entries: parsed.Entries, Size: int64(len(parsed.Raw)),
-		ETag: etag(parsed.Signature), Modified: info.ModTime().Truncate(time.Second),
-	}
+	l := newList(parsed, int64(len(parsed.Raw)), issuer, info)
 	if !copied && &ders[0][0] == &data[0] {
 		l.file = &listFile{content: f, refs: 1}
 		return l, nil
@@ -113,6 +114,36 @@ func readList(f *os.File, issuer *x509.Certificate, idp string, copied bool) (*L
 	memory := crl.Memory(bytes.Clone(parsed.Raw))
 	l.file = &listFile{content: inMemory{&memory}, refs: 1}
 	return l, f.Close()
+}
+
+// scanned is the least size of a list that is read piece by piece: where it is big, its
+// pages would be counted as memory of ours.
+const scanned = 1 << 20
+
+// scanList is readList of DER that stays in the file. It fails with crl.ErrUnsupported for
+// what must be read whole.
+func scanList(f *os.File, info os.FileInfo, issuer *x509.Certificate, idp string) (*List, error) {
+	s, err := crl.Scan(f, info.Size(), func(crl.Revoked) error { return nil })
+	if err == nil {
+		err = checkScope(s.List, idp)
+	}
+	if err == nil {
+		err = s.CheckSignature(issuer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := newList(s.List, info.Size(), issuer, info)
+	l.file = &listFile{content: f, refs: 1}
+	return l, nil
+}
+
+func newList(parsed *crl.List, size int64, issuer *x509.Certificate, info os.FileInfo) *List {
+	return &List{
+		Issuer: ca.IssuerID(issuer), Number: parsed.Number, ThisUpdate: parsed.ThisUpdate, NextUpdate: parsed.NextUpdate,
+		Entries: parsed.Entries, Size: size,
+		ETag: etag(parsed.Signature), Modified: info.ModTime().Truncate(time.Second),
+	}
 }
 
 func readContents(f *os.File, size int64) (data []byte, free func(), err error) {

@@ -1,9 +1,12 @@
 package revocation_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -117,4 +120,35 @@ func oneOf(t *testing.T, what string, try func() (took, most time.Duration)) {
 		}
 	}
 	t.Errorf("%s: none of %d tries", what, tries)
+}
+
+// TestRestartWithABigList: a list that is too big to be held is taken from disk all the
+// same, checked to the last octet, and for next to no memory.
+func TestRestartWithABigList(t *testing.T) {
+	w := newWorld(t, nil)
+	w.conf.Store = newBigStore(t, w.store, 50_000)
+	w.restart()
+	w.refresh()
+	der := w.der(w.service.Publisher.Current(w.Issuer.ID()))
+	w.conf.Store = w.store
+
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	w.restart()
+	runtime.ReadMemStats(&after)
+	if all := after.TotalAlloc - before.TotalAlloc; all > 1<<20 {
+		t.Errorf("%d KiB allocated at a restart with a list of %d KiB", all>>10, len(der)>>10)
+	}
+	w.failToMake()
+	if l := w.service.Publisher.Current(w.Issuer.ID()); l == nil || l.Entries != 50_000 || !bytes.Equal(w.der(l), der) {
+		t.Errorf("after a restart: %+v", l)
+	}
+
+	der[len(der)/2] ^= 1
+	must(t, os.WriteFile(filepath.Join(w.dir, w.Issuer.ID()+".crl"), der, 0o600))
+	w.restart()
+	w.failToMake()
+	if l := w.service.Publisher.Current(w.Issuer.ID()); l != nil {
+		t.Error("a list with a wrong octet is given out")
+	}
 }

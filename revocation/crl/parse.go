@@ -73,21 +73,11 @@ func split(der []byte) (p parts, err error) {
 }
 
 func (p *parts) splitTBS(tbs cryptobyte.String) error {
-	rest := tbs
-	var issuer, time, extensions cryptobyte.String
-	var tag asn1.Tag
-	if !rest.SkipASN1(asn1.INTEGER) || !rest.SkipASN1(asn1.SEQUENCE) ||
-		!rest.ReadASN1Element(&issuer, asn1.SEQUENCE) || !rest.ReadAnyASN1(&time, &tag) {
-		return errDER
+	rest, err := p.readBefore(tbs)
+	if err != nil {
+		return err
 	}
-	p.issuer = issuer
-	if !rest.PeekASN1Tag(asn1.UTCTime) && !rest.PeekASN1Tag(asn1.GeneralizedTime) {
-		return errors.New("it has no nextUpdate") // RFC 5280, Section 5.1.2.5
-	}
-	if !rest.ReadAnyASN1(&time, &tag) {
-		return errDER
-	}
-	p.before = tbs[:len(tbs)-len(rest)]
+	var extensions cryptobyte.String
 	if rest.PeekASN1Tag(asn1.SEQUENCE) {
 		var entries cryptobyte.String
 		if !rest.ReadASN1(&entries, asn1.SEQUENCE) {
