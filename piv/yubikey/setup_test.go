@@ -369,38 +369,35 @@ func TestLogout(t *testing.T) {
 
 // Each turn of ours or piv-go's looks whose card it is.
 func TestAnotherCardInTheReader(t *testing.T) {
-	for name, do := range map[string]func(context.Context, piv.Card) error{
-		"ours": func(ctx context.Context, c piv.Card) error { return c.VerifyPIN(ctx, factoryPIN) },
-		"piv-go's": func(ctx context.Context, c piv.Card) error {
+	for name, do := range map[string]func(ctx context.Context, c piv.Card, swap func()) error{
+		"ours": func(ctx context.Context, c piv.Card, swap func()) error {
+			swap()
+			return c.VerifyPIN(ctx, factoryPIN)
+		},
+		"piv-go's": func(ctx context.Context, c piv.Card, swap func()) error {
 			if _, err := c.PINTries(ctx); err != nil {
 				return err
 			}
-			swapCard(t)
+			swap()
 			_, err := c.Key(ctx, piv.SlotAuthentication)
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := plug(t, softcard.Config{Serial: 1001})[0]
-			swapCard = func(t *testing.T) {
+			swap := func() {
 				service.Remove(first)
 				second := plug(t, softcard.Config{Serial: 1002})[0]
 				if n := second.Count(); n != 0 {
 					t.Errorf("%d commands", n)
 				}
 			}
-			c := openCard(t)
-			if name == "ours" {
-				swapCard(t)
-			}
-			if err := do(t.Context(), c); !errors.Is(err, piv.ErrOtherCard) {
+			if err := do(t.Context(), openCard(t), swap); !errors.Is(err, piv.ErrOtherCard) {
 				t.Errorf("%v", err)
 			}
 		})
 	}
 }
-
-var swapCard func(*testing.T)
 
 // Between our turn and piv-go's nobody finds the card open.
 func TestNothingProvenBetweenTurns(t *testing.T) {
