@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -109,15 +110,22 @@ func (wr *writer) close() {
 	<-wr.exited
 }
 
-// gather returns first and what else has queued by now. It waits for nobody, not even
-// for goroutines that could run at once: what they do until they write overlaps
-// with this batch's flush, and they share the next.
+// gather returns first and what else has queued. Before it settles for that it
+// lets every goroutine run that could at this moment: those that the last
+// commit has answered are about to write again, and it costs nothing when
+// there is none.
 func (wr *writer) gather(first *write) []*write {
 	batch := []*write{first}
-	for len(batch) < maxBatch && len(wr.queue) > 0 {
-		batch = append(batch, <-wr.queue)
+	for {
+		n := len(batch)
+		runtime.Gosched()
+		for len(batch) < maxBatch && len(wr.queue) > 0 {
+			batch = append(batch, <-wr.queue)
+		}
+		if len(batch) == n || len(batch) == maxBatch {
+			return batch
+		}
 	}
-	return batch
 }
 
 // serve runs the batch and answers all of it.
