@@ -163,7 +163,7 @@ func (c *revokingCA) enroll(ctx context.Context, n int) error {
 				if err != nil {
 					return err
 				}
-				issued, err := client.Submit(ctx, "", csr)
+				issued, err := client.Submit(ctx, enroll.Request{CSR: csr})
 				if err != nil {
 					return err
 				}

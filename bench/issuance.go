@@ -208,7 +208,7 @@ func (b *bench) renewalWorker(ctx context.Context, a *harness.Applicant) (worker
 	if err != nil {
 		return nil, err
 	}
-	issued, err := client.Submit(ctx, "", csr)
+	issued, err := client.Submit(ctx, enroll.Request{CSR: csr})
 	if err != nil {
 		return nil, err
 	}

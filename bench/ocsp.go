@@ -117,7 +117,7 @@ func (b *bench) oneCertificate(ctx context.Context) (leaf, issuer *x509.Certific
 	if err != nil {
 		return nil, nil, err
 	}
-	issued, err := client.Submit(ctx, "", csr)
+	issued, err := client.Submit(ctx, enroll.Request{CSR: csr})
 	if err != nil {
 		return nil, nil, err
 	}

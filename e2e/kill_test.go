@@ -76,7 +76,7 @@ func submit(ctx context.Context, client *enroll.Client, csr func(enroll.Nonce) (
 	if err != nil {
 		return nil, err
 	}
-	return client.Submit(ctx, "", der)
+	return client.Submit(ctx, enroll.Request{CSR: der})
 }
 
 // A listing is a line of "signetd cert list --json".

@@ -26,6 +26,19 @@ type Offer struct {
 	// EscrowKey seals the card's PUK, by [ParseEscrowPublic]; nil where the plan
 	// doesn't have it kept.
 	EscrowKey []byte `json:"escrow_key,omitempty"`
+	// With are the profile's companions: what is certified together with it, in the
+	// configuration's order, all of it or nothing. One nonce is for all CSRs.
+	With []Companion `json:"with,omitempty"`
+}
+
+// A Companion is what the server would certify together with an offer's own, by
+// another profile, for a key in another slot of the same card.
+type Companion struct {
+	Profile         string   `json:"profile"`
+	Subject         string   `json:"subject"`
+	SANs            []string `json:"sans"`
+	Plan            Plan     `json:"plan"`
+	LifetimeSeconds int64    `json:"lifetime_seconds"`
 }
 
 // An Issued is a certificate as its holder receives it: the answer of
@@ -41,6 +54,11 @@ type Issued struct {
 	// CardSerial is the serial number of the card that the key was proved to be
 	// in; 0 without that proof.
 	CardSerial uint32 `json:"card_serial,omitempty"`
+	// Profile is that of the certificate, where several are issued at once.
+	Profile string `json:"profile,omitempty"`
+	// With are the certificates issued together with this one, in the order of
+	// their CSRs.
+	With []Issued `json:"with,omitempty"`
 }
 
 // X509 is the certificate, parsed.

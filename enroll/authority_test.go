@@ -218,7 +218,7 @@ func (w wish) csr(t testing.TB) []byte {
 func (a *authority) enrolled(c *enroll.Client, profile string, w wish) *enroll.Issued {
 	a.t.Helper()
 	w.nonce = must(c.Plan(ctx, profile)).Nonce
-	return must(c.Submit(ctx, profile, w.csr(a.t)))
+	return must(c.Submit(ctx, enroll.Request{Profile: profile, CSR: w.csr(a.t)}))
 }
 
 // must returns a value, or ends the test.

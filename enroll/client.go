@@ -68,12 +68,24 @@ func (c *Client) Plan(ctx context.Context, profile string) (*Offer, error) {
 	return &out, c.idempotent(ctx, "GET", "/api/v1/profiles/"+url.PathEscape(profile), nil, &out)
 }
 
-// Submit hands in a CSR, DER, and returns the certificate. The same CSR gives
-// the same certificate, so it may be called again with one whose answer was lost.
-func (c *Client) Submit(ctx context.Context, profile string, csr []byte) (*Issued, error) {
+// Submit hands in CSRs, the main one and those that go with it, and returns the
+// certificates, With in the order of the requests after the first. All are
+// certified or none. The same CSRs give the same certificates, so it may be
+// called again with those whose answer was lost.
+func (c *Client) Submit(ctx context.Context, requests ...Request) (*Issued, error) {
+	if len(requests) == 0 {
+		return nil, errors.New("submitting: there is no CSR")
+	}
+	members := make([]member, len(requests))
+	for i, r := range requests {
+		members[i] = member{Profile: r.Profile, CSR: base64.StdEncoding.EncodeToString(r.CSR)}
+	}
 	var out Issued
-	in := submission{Profile: profile, CSR: base64.StdEncoding.EncodeToString(csr)}
-	return &out, c.idempotent(ctx, "POST", "/api/v1/certificates", in, &out)
+	err := c.idempotent(ctx, "POST", "/api/v1/certificates", submission{members[0], members[1:]}, &out)
+	if err == nil && len(out.With) != len(requests)-1 {
+		err = fmt.Errorf("submitting %d CSRs: %d certificates came back", len(requests), 1+len(out.With))
+	}
+	return &out, err
 }
 
 // RenewalCode asks for the one-time code that enrolls a new key in place of the

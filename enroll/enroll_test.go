@@ -84,7 +84,7 @@ func TestRefusals(t *testing.T) {
 	alice, bob := a.withPassword("alice"), a.withPassword("bob")
 	fresh := func() []byte { return must(alice.Plan(ctx, "user")).Nonce }
 	spent := fresh()
-	must(alice.Submit(ctx, "user", wish{key: catest.Key(t), nonce: spent}.csr(t)))
+	must(alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: spent}.csr(t)}))
 	bobs := catest.Key(t)
 	a.enrolled(bob, "user", wish{key: bobs, device: cards().other})
 	otherRoot := must(softcard.NewRoot())
@@ -115,13 +115,13 @@ func TestRefusals(t *testing.T) {
 		{"attestation.slot", 422, wish{key: catest.Key(t), nonce: fresh(), slot: 0x9e}.csr(t)},
 		{"attestation.pin-policy", 422, wish{key: catest.Key(t), nonce: fresh(), pin: softcard.PINNever}.csr(t)},
 	} {
-		_, err := alice.Submit(ctx, "user", c.csr)
+		_, err := alice.Submit(ctx, enroll.Request{Profile: "user", CSR: c.csr})
 		refused(t, err, c.status, c.rule)
 	}
 
 	stale := fresh()
 	a.advance(16 * time.Minute)
-	_, err := alice.Submit(ctx, "user", wish{key: catest.Key(t), nonce: stale}.csr(t))
+	_, err := alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: stale}.csr(t)})
 	refused(t, err, 422, "nonce.expired")
 	if n := len(must(alice.Certificates(ctx))); n != 1 {
 		t.Errorf("alice has %d certificates, want the one", n)
@@ -152,7 +152,7 @@ func TestPlanRefusals(t *testing.T) {
 	alice := a.withPassword("alice")
 	submit := func(profile string, w wish) error {
 		w.key, w.nonce = catest.Key(t), must(alice.Plan(ctx, profile)).Nonce
-		_, err := alice.Submit(ctx, profile, w.csr(t))
+		_, err := alice.Submit(ctx, enroll.Request{Profile: profile, CSR: w.csr(t)})
 		return err
 	}
 	refused(t, submit("touch", wish{}), 422, "attestation.touch-policy")
@@ -183,12 +183,12 @@ func TestOptionalAndNoAttestation(t *testing.T) {
 		t.Errorf("soft: no attestation is looked at, got card %d", got.CardSerial)
 	}
 	for _, profile := range []string{"either", "soft"} {
-		must(alice.Submit(ctx, profile, wish{key: catest.Key(t), bare: true}.csr(t)))
+		must(alice.Submit(ctx, enroll.Request{Profile: profile, CSR: wish{key: catest.Key(t), bare: true}.csr(t)}))
 	}
-	_, err := alice.Submit(ctx, "either", wish{key: catest.Key(t)}.csr(t))
+	_, err := alice.Submit(ctx, enroll.Request{Profile: "either", CSR: wish{key: catest.Key(t)}.csr(t)})
 	refused(t, err, 422, "nonce.missing")
 	nonce := must(alice.Plan(ctx, "either")).Nonce
-	_, err = alice.Submit(ctx, "either", wish{key: catest.Key(t), nonce: nonce, foreign: catest.Key(t)}.csr(t))
+	_, err = alice.Submit(ctx, enroll.Request{Profile: "either", CSR: wish{key: catest.Key(t), nonce: nonce, foreign: catest.Key(t)}.csr(t)})
 	refused(t, err, 422, "attestation.key")
 }
 
@@ -201,7 +201,7 @@ func TestProfiles(t *testing.T) {
 	}
 	_, err := carol.Plan(ctx, "user")
 	refused(t, err, 403, "profile.denied")
-	_, err = carol.Submit(ctx, "user", wish{key: catest.Key(t)}.csr(t))
+	_, err = carol.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t)}.csr(t)})
 	refused(t, err, 403, "profile.denied")
 
 	soft := a.withCode(a.codeFor("alice", "soft", time.Hour))
@@ -226,10 +226,10 @@ func TestSameCSRSameCertificate(t *testing.T) {
 	} {
 		c := client()
 		csr := wish{key: catest.Key(t), nonce: must(c.Plan(ctx, "user")).Nonce}.csr(t)
-		first := must(c.Submit(ctx, "user", csr))
+		first := must(c.Submit(ctx, enroll.Request{Profile: "user", CSR: csr}))
 		// The nonce's time and the code's are over: the answer was lost long ago.
 		a.advance(2 * time.Hour)
-		second := must(c.Submit(ctx, "user", csr))
+		second := must(c.Submit(ctx, enroll.Request{Profile: "user", CSR: csr}))
 		if first.Serial != second.Serial || first.Certificate != second.Certificate {
 			t.Errorf("%s: the same CSR gave another certificate", name)
 		}
@@ -246,7 +246,7 @@ func TestSameCSRAtOnce(t *testing.T) {
 	serials := make([]ca.Serial, 16)
 	var wg sync.WaitGroup
 	for i := range serials {
-		wg.Go(func() { serials[i] = must(c.Submit(ctx, "user", csr)).Serial })
+		wg.Go(func() { serials[i] = must(c.Submit(ctx, enroll.Request{Profile: "user", CSR: csr})).Serial })
 	}
 	wg.Wait()
 	if len(slices.Compact(serials)) != 1 {
@@ -264,7 +264,7 @@ func TestCodeIsSpentOnce(t *testing.T) {
 	errs := make([]error, len(csrs))
 	var wg sync.WaitGroup
 	for i, csr := range csrs {
-		wg.Go(func() { _, errs[i] = a.withCode(code).Submit(ctx, "user", csr) })
+		wg.Go(func() { _, errs[i] = a.withCode(code).Submit(ctx, enroll.Request{Profile: "user", CSR: csr}) })
 	}
 	wg.Wait()
 	won := 0
@@ -336,7 +336,7 @@ func TestManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			offer, err := c.Plan(ctx, "user")
 			if err == nil {
-				_, err = c.Submit(ctx, "user", wish{key: key, nonce: offer.Nonce}.csr(t))
+				_, err = c.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: key, nonce: offer.Nonce}.csr(t)})
 			}
 			errs[i] = err
 		})
@@ -359,7 +359,7 @@ func TestKeepsCurve(t *testing.T) {
 	a := newAuthority(t)
 	key := must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
 	a.enrolled(a.withPassword("alice"), "user", wish{key: key})
-	_, err := a.withPassword("alice").Submit(ctx, "user", wish{key: must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))}.csr(t))
+	_, err := a.withPassword("alice").Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: must(ecdsa.GenerateKey(elliptic.P521(), rand.Reader))}.csr(t)})
 	var p *problem.Problem
 	if !errors.As(err, &p) || p.Status/100 != 4 {
 		t.Errorf("P-521: %v", err)
@@ -374,7 +374,7 @@ func TestNonceTwice(t *testing.T) {
 	request := x509.CertificateRequest{ExtraExtensions: []pkix.Extension{
 		{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 7, 7}, Value: must(asn1.Marshal([]byte(nonce)))},
 	}}
-	if _, err := alice.Submit(ctx, "user", wish{key: catest.Key(t), nonce: nonce, request: request}.csr(t)); err == nil {
+	if _, err := alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: nonce, request: request}.csr(t)}); err == nil {
 		t.Error("two nonces were let in")
 	}
 }

@@ -63,7 +63,7 @@ func TestAPUKIsKeptBeforeAnythingIsEnrolled(t *testing.T) {
 		t.Errorf("another profile's offer is %+v", other)
 	}
 	w := wish{key: catest.Key(t), nonce: offer.Nonce}
-	_, err := alice.Submit(ctx, "kept", w.csr(t))
+	_, err := alice.Submit(ctx, enroll.Request{Profile: "kept", CSR: w.csr(t)})
 	refused(t, err, 422, "escrow.missing")
 	public := must(enroll.ParseEscrowPublic(offer.EscrowKey))
 	// Of another card, or by another account, or not yet confirmed, it doesn't help.
@@ -75,7 +75,7 @@ func TestAPUKIsKeptBeforeAnythingIsEnrolled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = alice.Submit(ctx, "kept", w.csr(t))
+	_, err = alice.Submit(ctx, enroll.Request{Profile: "kept", CSR: w.csr(t)})
 	refused(t, err, 422, "escrow.missing")
 	kept := must(alice.PUK(ctx, theCard))
 	if kept.Current != "" || len(kept.Pending) != 1 || kept.Pending[0] != sealed.ID() {
@@ -84,12 +84,12 @@ func TestAPUKIsKeptBeforeAnythingIsEnrolled(t *testing.T) {
 	if err := alice.ConfirmPUK(ctx, theCard, sealed.ID()); err != nil {
 		t.Fatal(err)
 	}
-	issued := must(alice.Submit(ctx, "kept", w.csr(t)))
+	issued := must(alice.Submit(ctx, enroll.Request{Profile: "kept", CSR: w.csr(t)}))
 	// The code is spent, and no longer good for PUKs.
 	refused(t, alice.PutPUK(ctx, theCard, must(public.Seal(theCard, "hgfedcba"))), 409, "code.spent")
 	// A renewal leaves the PUK as it is.
 	holder := a.withCertificate(issued, w.key)
-	must(holder.Submit(ctx, "kept", wish{key: w.key, nonce: must(holder.Plan(ctx, "kept")).Nonce}.csr(t)))
+	must(holder.Submit(ctx, enroll.Request{Profile: "kept", CSR: wish{key: w.key, nonce: must(holder.Plan(ctx, "kept")).Nonce}.csr(t)}))
 }
 
 func TestPUKsThatAreRefused(t *testing.T) {
@@ -311,7 +311,7 @@ func TestTheEscrowKeyIsGone(t *testing.T) {
 		t.Errorf("kept: %+v", kept)
 	}
 	w := wish{key: catest.Key(t), nonce: must(b.withPassword("alice").Plan(ctx, "kept")).Nonce}
-	_, err := b.withPassword("alice").Submit(ctx, "kept", w.csr(t))
+	_, err := b.withPassword("alice").Submit(ctx, enroll.Request{Profile: "kept", CSR: w.csr(t)})
 	refused(t, err, 422, "escrow.missing")
 	// The right one is back.
 	out := must(a.restarted(key).withPassword("alice").TakePUK(ctx, theCard, asked.Number))

@@ -128,7 +128,7 @@ func TestStoreFails(t *testing.T) {
 	if err := a.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := alice.Submit(ctx, "", csr)
+	_, err := alice.Submit(ctx, enroll.Request{CSR: csr})
 	p := refused(t, err, 500, "")
 	if strings.Contains(p.Detail, "store") || p.Instance != "request-1" {
 		t.Errorf("%+v", p)

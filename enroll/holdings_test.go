@@ -151,7 +151,7 @@ func TestTemporary(t *testing.T) {
 	if !issued.NotAfter.Equal(given.Until) {
 		t.Errorf("it ends %s, and is allowed until %s", issued.NotAfter, given.Until)
 	}
-	_, err = alice.Submit(ctx, "user", wish{key: catest.Key(t), nonce: must(alice.Plan(ctx, "user")).Nonce}.csr(t))
+	_, err = alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: must(alice.Plan(ctx, "user")).Nonce}.csr(t)})
 	refused(t, err, 403, "card.lost")
 
 	// Two cards lost at once: the temporary certificates end with the second that is found.
@@ -168,7 +168,7 @@ func TestTemporary(t *testing.T) {
 	must(c.Lose(ctx, card, enroll.Loss{Temporary: time.Hour}, "@operator", false))
 	nonce := must(alice.Plan(ctx, "temporary")).Nonce
 	c.advance(61 * time.Minute)
-	_, err = alice.Submit(ctx, "temporary", wish{key: catest.Key(t), nonce: nonce, device: cards().other}.csr(t))
+	_, err = alice.Submit(ctx, enroll.Request{Profile: "temporary", CSR: wish{key: catest.Key(t), nonce: nonce, device: cards().other}.csr(t)})
 	refused(t, err, 403, "profile.denied")
 }
 
@@ -180,7 +180,7 @@ func TestRetireAndAssign(t *testing.T) {
 
 	// A card that was never seen is somebody's all the same.
 	must(c.Assign(ctx, spare, "bob", "", "@operator", false))
-	_, err := alice.Submit(ctx, "user", wish{key: catest.Key(t), device: cards().other, nonce: must(alice.Plan(ctx, "user")).Nonce}.csr(t))
+	_, err := alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), device: cards().other, nonce: must(alice.Plan(ctx, "user")).Nonce}.csr(t)})
 	refused(t, err, 403, "card.assigned")
 	c.enrolled(bob, "user", wish{key: catest.Key(t), device: cards().other})
 	if f := must(c.Assign(ctx, spare, "bob", "", "@operator", false)); !f.Again {
@@ -232,7 +232,7 @@ func TestNoRenewalOfALostCard(t *testing.T) {
 	}
 	for _, device := range []wish{{key: key, bare: true}, {key: catest.Key(t), device: cards().other}} {
 		device.nonce = must(holder.Plan(ctx, "user")).Nonce
-		_, err := holder.Submit(ctx, "user", device.csr(t))
+		_, err := holder.Submit(ctx, enroll.Request{Profile: "user", CSR: device.csr(t)})
 		refused(t, err, 403, "card.lost")
 	}
 }

@@ -30,7 +30,7 @@ func TestRenewSameKey(t *testing.T) {
 		t.Errorf("card %d, want the one on file", third.CardSerial)
 	}
 	// It proves nothing of another key.
-	_, err := c.Submit(ctx, "", wish{key: catest.Key(t), bare: true, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t))
+	_, err := c.Submit(ctx, enroll.Request{CSR: wish{key: catest.Key(t), bare: true, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t)})
 	refused(t, err, 422, "attestation.missing")
 }
 
@@ -68,10 +68,10 @@ func TestTicketsAndKeyEndWithTheCertificate(t *testing.T) {
 
 	_, err := a.withCode(open.Code).Plan(ctx, "")
 	refused(t, err, 401, "certificate.revoked")
-	_, err = a.withCode(asked.Code).Submit(ctx, "", wish{key: catest.Key(t), nonce: nonce}.csr(t))
+	_, err = a.withCode(asked.Code).Submit(ctx, enroll.Request{CSR: wish{key: catest.Key(t), nonce: nonce}.csr(t)})
 	refused(t, err, 401, "certificate.revoked")
 	c := a.withPassword("alice")
-	_, err = c.Submit(ctx, "", wish{key: key, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t))
+	_, err = c.Submit(ctx, enroll.Request{CSR: wish{key: key, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t)})
 	refused(t, err, 422, "key.blocked")
 }
 

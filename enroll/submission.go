@@ -10,8 +10,20 @@ import (
 
 // A submission is the body of POST /api/v1/certificates.
 type submission struct {
+	member
+	With []member `json:"with,omitempty"`
+}
+
+// A member is one CSR of a submission, and the profile that it is for.
+type member struct {
 	Profile string `json:"profile,omitempty"`
 	CSR     string `json:"csr"`
+}
+
+// A Request is a CSR, DER, and the profile that it is for; "" for the default.
+type Request struct {
+	Profile string
+	CSR     []byte
 }
 
 // parseSubmission reads the profile that body names, if any, and the DER of its CSR.

@@ -183,7 +183,7 @@ func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &request, key)
 	ts.Check(err)
-	issued, err := c.Submit(ctx, "", csr)
+	issued, err := c.Submit(ctx, enroll.Request{CSR: csr})
 	if neg {
 		if err == nil {
 			ts.Fatalf("the server let it in")

@@ -40,7 +40,7 @@ func (c *CA) Enroll(ctx context.Context, account string) (*tls.Certificate, erro
 	if err != nil {
 		return nil, err
 	}
-	issued, err := client.Submit(ctx, "", csr)
+	issued, err := client.Submit(ctx, enroll.Request{CSR: csr})
 	if err != nil {
 		return nil, err
 	}

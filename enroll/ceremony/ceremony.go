@@ -19,7 +19,7 @@ import (
 // An Authority is what of [enroll.Client] the ceremony needs.
 type Authority interface {
 	Plan(ctx context.Context, profile string) (*enroll.Offer, error)
-	Submit(ctx context.Context, profile string, csr []byte) (*enroll.Issued, error)
+	Submit(ctx context.Context, requests ...enroll.Request) (*enroll.Issued, error)
 	Keeper
 }
 
@@ -253,7 +253,7 @@ func (r *run) same() error {
 func (r *run) submit(ctx context.Context) error {
 	k := r.entry.Key
 	r.UI.Step(StepSubmit)
-	issued, err := r.ca.Submit(ctx, k.Profile, k.CSR)
+	issued, err := r.ca.Submit(ctx, enroll.Request{Profile: k.Profile, CSR: k.CSR})
 	if refusedNonce(err) {
 		offer, planErr := r.plan(ctx)
 		if planErr != nil {
@@ -263,13 +263,13 @@ func (r *run) submit(ctx context.Context) error {
 			return err
 		}
 		r.UI.Step(StepSubmit)
-		issued, err = r.ca.Submit(ctx, k.Profile, k.CSR)
+		issued, err = r.ca.Submit(ctx, enroll.Request{Profile: k.Profile, CSR: k.CSR})
 	}
 	if refusedBy(err, "escrow.missing") {
 		if err := r.keepLate(ctx); err != nil {
 			return err
 		}
-		issued, err = r.ca.Submit(ctx, k.Profile, k.CSR)
+		issued, err = r.ca.Submit(ctx, enroll.Request{Profile: k.Profile, CSR: k.CSR})
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("handing the request in: %w", err), r.noteRefusal(err))
