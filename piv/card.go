@@ -37,7 +37,9 @@ func (s Slot) String() string { return fmt.Sprintf("%02x", byte(s)) }
 // What a card answers beside success. Errors of a Card wrap one of these where
 // it fits.
 var (
-	ErrNoService  = errors.New("the smart card service (pcscd) is not running")
+	ErrNoService = errors.New("the smart card service (pcscd) is not running")
+	// ErrNotAllowed is pcscd, or polkit for it, that lets only whoever sits at the computer use cards.
+	ErrNotAllowed = errors.New("the smart card service (pcscd) does not let this session use cards")
 	ErrNoCard     = errors.New("no YubiKey found")
 	ErrRemoved    = errors.New("the card was pulled out")
 	ErrOtherCard  = errors.New("the card was changed for another one")

@@ -54,6 +54,8 @@ var causes = []struct {
 	{ceremony.ErrPUKUnknown, exit.Failed, "Nothing is on it yet: make it as new with \"signet card reset\", and run the command again."},
 	{piv.ErrPUKBlocked, exit.PINBlocked, "Only \"signet card reset\" remains; it destroys all keys in the card's PIV application."},
 	{piv.ErrNoService, exit.NoCard, "Install and start pcscd: apt install pcscd && systemctl enable --now pcscd.socket"},
+	{piv.ErrNotAllowed, exit.NoCard, "Run it on the computer's own desktop or console, not over SSH; or have polkit allow you " +
+		"org.debian.pcsc-lite.access_pcsc and org.debian.pcsc-lite.access_card."},
 	{piv.ErrRemoved, exit.NoCard, "Put the card in and run the command again: it goes on where it was."},
 	{piv.ErrOtherCard, exit.NoCard, "Nothing was done to it. Put the first card in again and run the command again: it goes on where it was."},
 	{piv.ErrFull, exit.Failed, "\"signet card info\" shows what is on the card. Take away what nobody needs: ykman piv certificates delete SLOT. Then run the command again."},

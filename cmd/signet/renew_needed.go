@@ -35,7 +35,8 @@ func renewIfNeeded(c *cli.Context, slot piv.Slot) error {
 		return err
 	}
 	card, err := openCard(c)
-	if errors.Is(err, piv.ErrInUse) || errors.Is(err, piv.ErrNoCard) || errors.Is(err, piv.ErrNoService) || errors.Is(err, piv.ErrRemoved) {
+	if errors.Is(err, piv.ErrInUse) || errors.Is(err, piv.ErrNoCard) || errors.Is(err, piv.ErrNoService) ||
+		errors.Is(err, piv.ErrNotAllowed) || errors.Is(err, piv.ErrRemoved) {
 		return withoutCard(c, slot, before, err)
 	}
 	if err != nil {

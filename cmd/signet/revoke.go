@@ -87,7 +87,7 @@ func (n *connection) revoker(c *cli.Context) (*enroll.Client, ca.Serial, func(),
 		return nil, ca.Serial{}, nothing, command.Usage(c, "%w", err)
 	}
 	card, err := openCard(c)
-	if errors.Is(err, piv.ErrNoCard) || errors.Is(err, piv.ErrNoService) || errors.Is(err, piv.ErrNoSupport) {
+	if errors.Is(err, piv.ErrNoCard) || errors.Is(err, piv.ErrNoService) || errors.Is(err, piv.ErrNotAllowed) || errors.Is(err, piv.ErrNoSupport) {
 		return nil, ca.Serial{}, nothing, exit.With(exit.NoCard, err, "Without the card: --user NAME, and the account's password.")
 	}
 	if err != nil {

@@ -82,6 +82,8 @@ func (c *client) dispatch(ctx context.Context, h pcscHeader) error {
 		return c.sendStates(false)
 	case cmdWaitChange:
 		return c.sendStates(true)
+	case cmdReaderEvents:
+		return c.readerEvents()
 	case cmdStopWaiting:
 		if c.pcsc.stopWaiting(c) {
 			return c.write(waitMsg{RV: scardOK}, nil)
@@ -134,13 +136,25 @@ func answerTo[M any](c *client, h pcscHeader, f func(*M)) error {
 	return c.write(m, nil)
 }
 
-// version turns away what does not speak 4:4; newer libraries come back.
+// version turns away what speaks neither 4:4 nor 4:5; newer libraries come back.
 func (c *client) version(m *versionMsg) {
 	m.RV = scardOK
+	if m.Major == protocolMajor && m.Minor == protocolMinorNew {
+		return
+	}
 	if m.Major != protocolMajor || m.Minor != protocolMinor {
 		m.RV = scardServiceStopped
 	}
 	m.Major, m.Minor = protocolMajor, protocolMinor
+}
+
+// readerEvents tells how many readers came and went.
+func (c *client) readerEvents() error {
+	c.pcsc.mu.Lock()
+	c.pcsc.states()
+	m := eventsMsg{Events: c.pcsc.events}
+	c.pcsc.mu.Unlock()
+	return c.write(m, nil)
 }
 
 // sendStates dumps the readers, and in the same breath may begin to wait for

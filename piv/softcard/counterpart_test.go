@@ -19,13 +19,14 @@ import (
 
 // Other people's programs hold the card to what they expect of a YubiKey.
 
-// must runs a program and gives what it says; text must be part of it.
+// must runs a program and gives what it says; text must be part of it, where the
+// gaps between words are one space each: versions of a program differ in theirs.
 func must(t testing.TB, text, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), text) {
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(string(out)), " "), text) {
 		t.Fatalf("%s %q: %v, want %q in:\n%s", filepath.Base(name), args, err, text, out)
 	}
 	return string(out)
@@ -50,7 +51,7 @@ func TestYkman(t *testing.T) {
 			must(t, "", ykman, "piv", "access", "change-pin", "-P", "123456", "-n", "654321")
 			must(t, "", ykman, "piv", "access", "change-management-key", "-m", defaultKey, "-P", "654321", "-p", "-g", "-f")
 			must(t, "", ykman, "piv", "access", "set-retries", "-P", "654321", "-f", "5", "4")
-			must(t, "have been cleared", ykman, "piv", "reset", "-f")
+			must(t, "been cleared", ykman, "piv", "reset", "-f")
 			must(t, "PIN tries remaining: 3/3", ykman, "piv", "info")
 		})
 	}
@@ -94,7 +95,7 @@ func TestYubicoPIVTool(t *testing.T) {
 		certify(t, pub, cert) // the tool's own selfsign fails with OpenSSL 3, hardware or not
 		must(t, "imported", ypt, "-a", "import-certificate", "-s", slot, "-i", cert)
 		must(t, "BEGIN CERTIFICATE", ypt, "-a", "attest", "-s", slot)
-		must(t, "Successful", ypt, "-a", "verify", "-P", "123456", "-a", "test-signature", "-s", slot, "-i", cert)
+		must(t, "Successful", ypt, "-a", "verify-pin", "-P", "123456", "-a", "test-signature", "-s", slot, "-i", cert)
 	}
 	must(t, "CN=bob", ypt, "-a", "status")
 	private := filepath.Join(dir, "key.pem")

@@ -110,7 +110,9 @@ func message(cmd pcscCommand, body any) []byte {
 func FuzzPCSC(f *testing.F) {
 	f.Add(message(cmdVersion, versionMsg{Major: 4, Minor: 4}))
 	f.Add(bytes.Join([][]byte{
+		message(cmdVersion, versionMsg{Major: 4, Minor: 5}),
 		message(cmdEstablish, establishMsg{Scope: 2}),
+		message(cmdReaderEvents, struct{}{}),
 		message(cmdReaderStates, struct{}{}),
 		message(cmdWaitChange, struct{}{}),
 		message(cmdStopWaiting, waitMsg{}),
@@ -132,7 +134,7 @@ func FuzzPCSC(f *testing.F) {
 		}
 		defer card.Close()
 		r := &reader{card: card, name: "Yubico YubiKey CCID 00 00"}
-		p := &PCSC{clients: map[*client]struct{}{}, contexts: map[uint32]*client{}, waiting: map[*client]struct{}{}}
+		p := newPCSC()
 		p.readers[0] = r
 		c := p.admit(scriptedConn{in: bytes.NewReader(data)})
 		h, rv := r.connect(shareExclusive)

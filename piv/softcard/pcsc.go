@@ -14,6 +14,8 @@ const (
 	maxClients   = 200
 	maxHandles   = 200 // of one client
 	maxSocketLen = 107 // of sun_path, less its final zero
+
+	maxReaderEvents = 1<<15 - 1
 )
 
 // ErrSocketPath says that a path is too long for a unix socket.
@@ -31,6 +33,8 @@ type PCSC struct {
 	contexts   map[uint32]*client
 	waiting    map[*client]struct{} // for a change of the readers' states
 	lastHandle int32
+	dumped     [maxReaders]readerState // last
+	events     uint32                  // of readers that came and went
 }
 
 // ListenPCSC opens the socket. A socket that a dead process left is replaced.
@@ -39,16 +43,20 @@ func ListenPCSC(socketPath string, cards ...*Card) (*PCSC, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the PC/SC socket: %w", err)
 	}
-	p := &PCSC{
-		path: socketPath, ln: ln,
-		clients: map[*client]struct{}{}, contexts: map[uint32]*client{}, waiting: map[*client]struct{}{},
-	}
+	p := newPCSC()
+	p.path, p.ln = socketPath, ln
 	for _, c := range cards {
 		if _, err := p.Add(c); err != nil {
 			return nil, errors.Join(err, p.Close())
 		}
 	}
 	return p, nil
+}
+
+func newPCSC() *PCSC {
+	return &PCSC{
+		clients: map[*client]struct{}{}, contexts: map[uint32]*client{}, waiting: map[*client]struct{}{}, events: 1,
+	}
 }
 
 // listenUnix opens a socket for this user only.
@@ -166,7 +174,11 @@ func (p *PCSC) states() [maxReaders]readerState {
 		if r != nil {
 			all[i] = r.state()
 		}
+		if last := p.dumped[i]; all[i].Name != last.Name || all[i].Events != last.Events {
+			p.events = p.events%maxReaderEvents + 1
+		}
 	}
+	p.dumped = all
 	return all
 }
 

@@ -8,13 +8,17 @@ import (
 	"io"
 )
 
-// The protocol between libpcsclite and pcscd, version 4:4, as winscard_msg.h
+// The protocol between libpcsclite and pcscd, versions 4:4 and 4:5, as winscard_msg.h
 // of PCSC lite has it: a header of two uint32, then the struct of the command,
 // then for some commands data; the answer is the struct again with rv filled
 // in, and data. Everything is in the machine's order, taken as little-endian.
+//
+// Libraries before 2.3 speak 4:4 and nothing else, those before 2.4.1 4:5 and nothing
+// else; all that 4:5 adds is cmdReaderEvents. Later ones come back at what we speak.
 const (
-	protocolMajor = 4
-	protocolMinor = 4
+	protocolMajor    = 4
+	protocolMinor    = 4
+	protocolMinorNew = 5
 
 	maxReaders     = 16  // PCSCLITE_MAX_READERS_CONTEXTS
 	readerNameSize = 128 // MAX_READERNAME
@@ -44,6 +48,7 @@ const (
 	cmdReaderStates pcscCommand = 0x12
 	cmdWaitChange   pcscCommand = 0x13
 	cmdStopWaiting  pcscCommand = 0x14
+	cmdReaderEvents pcscCommand = 0x15
 )
 
 // scardCode is a result of the PC/SC interface, SCARD_….
@@ -152,6 +157,11 @@ type attributeMsg struct {
 type waitMsg struct {
 	Timeout uint32
 	RV      scardCode
+}
+
+type eventsMsg struct {
+	Events uint32 // how many readers came and went, from 1, in 15 bits
+	RV     scardCode
 }
 
 // readerState is READER_STATE, 184 bytes; a dump is always 16 of them.

@@ -12,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -328,6 +329,32 @@ func TestReaders(t *testing.T) {
 	defer startService(socket)
 	if _, err := Open(ctx, 0); !errors.Is(err, piv.ErrNoService) {
 		t.Errorf("no pcscd: %v", err)
+	}
+	defer turnAway(t, socket)()
+	if _, err := Open(ctx, 0); !errors.Is(err, piv.ErrNotAllowed) {
+		t.Errorf("a pcscd that refuses: %v", err)
+	}
+}
+
+// turnAway does what pcscd does with whom polkit does not let in: it hangs up, unheard.
+func turnAway(t *testing.T, socket string) (end func()) {
+	ln, err := net.Listen("unix", socket)
+	must(t, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1)) // the rest stays unread
+			conn.Close()
+		}
+	}()
+	return func() {
+		ln.Close()
+		<-ended
 	}
 }
 

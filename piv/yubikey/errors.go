@@ -18,21 +18,22 @@ import (
 // that the text at the error's end is all there is to go by. A test
 // provokes each that matters.
 var causes = map[string]error{
-	"the Smart card resource manager is not running":                                            piv.ErrNoService, // 8010001D
-	"the Smart card resource manager has shut down":                                             piv.ErrNoService, // 8010001E
-	"an internal communications error has been detected":                                        piv.ErrNoService, // 80100013: pcscd died
-	"cannot find a smart card reader":                                                           piv.ErrNoCard,    // 8010002E
-	"the smart card cannot be accessed because of other connections outstanding":                piv.ErrInUse,     // 8010000B
-	"the supplied handle was invalid":                                                           piv.ErrRemoved,   // 80100003
-	"the specified reader name is not recognized":                                               piv.ErrRemoved,   // 80100009
-	"the operation requires a Smart Card, but no Smart Card is currently in the device":         piv.ErrRemoved,   // 8010000C
-	"the specified reader is not currently available for use":                                   piv.ErrRemoved,   // 80100017
-	"a communications error with the smart card has been detected. More..":                      piv.ErrRemoved,   // 8010002F
-	"the smart card is not responding to a reset":                                               piv.ErrRemoved,   // 80100066
-	"power has been removed from the smart card, so that further communication is not possible": piv.ErrRemoved,   // 80100067
-	"the smart card has been reset, so any shared state information is invalid":                 piv.ErrRemoved,   // 80100068
-	"scard response too short: 0":                                                               piv.ErrRemoved,   // a real pcscd's, for a command that the card didn't live to answer
-	"the smart card has been removed, so further communication is not possible":                 piv.ErrRemoved,   // 80100069
+	"the Smart card resource manager is not running":                                            piv.ErrNoService,  // 8010001D
+	"the Smart card resource manager has shut down":                                             piv.ErrNoService,  // 8010001E
+	"an internal communications error has been detected":                                        piv.ErrNoService,  // 80100013: pcscd died
+	"access was denied because of a security violation":                                         piv.ErrNotAllowed, // 8010006A
+	"cannot find a smart card reader":                                                           piv.ErrNoCard,     // 8010002E
+	"the smart card cannot be accessed because of other connections outstanding":                piv.ErrInUse,      // 8010000B
+	"the supplied handle was invalid":                                                           piv.ErrRemoved,    // 80100003
+	"the specified reader name is not recognized":                                               piv.ErrRemoved,    // 80100009
+	"the operation requires a Smart Card, but no Smart Card is currently in the device":         piv.ErrRemoved,    // 8010000C
+	"the specified reader is not currently available for use":                                   piv.ErrRemoved,    // 80100017
+	"a communications error with the smart card has been detected. More..":                      piv.ErrRemoved,    // 8010002F
+	"the smart card is not responding to a reset":                                               piv.ErrRemoved,    // 80100066
+	"power has been removed from the smart card, so that further communication is not possible": piv.ErrRemoved,    // 80100067
+	"the smart card has been reset, so any shared state information is invalid":                 piv.ErrRemoved,    // 80100068
+	"scard response too short: 0":                                                               piv.ErrRemoved,    // a real pcscd's, for a command that the card didn't live to answer
+	"the smart card has been removed, so further communication is not possible":                 piv.ErrRemoved,    // 80100069
 }
 
 // codes are the same return codes on our own connection, which keeps them.
@@ -40,6 +41,7 @@ var codes = map[scard.Error]error{
 	scard.ErrNoService:          piv.ErrNoService,
 	scard.ErrServiceStopped:     piv.ErrNoService,
 	scard.ErrCommError:          piv.ErrNoService,
+	scard.ErrSecurityViolation:  piv.ErrNotAllowed,
 	scard.ErrNoReadersAvailable: piv.ErrNoCard,
 	scard.ErrSharingViolation:   piv.ErrInUse,
 	scard.ErrInvalidHandle:      piv.ErrRemoved,

@@ -54,12 +54,15 @@ func run(t *testing.T, texts []string, name string, args ...string) string {
 		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
 	}
 	for _, text := range texts {
-		if !strings.Contains(string(out), text) {
+		if !strings.Contains(oneSpaced(string(out)), text) {
 			t.Errorf("%s %q doesn't say %q:\n%s", name, args, text, out)
 		}
 	}
 	return string(out)
 }
+
+// oneSpaced is a text with a space for each gap: versions of a program differ in theirs.
+func oneSpaced(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 var firmwares = map[string]struct {
 	version softcard.Version
@@ -98,7 +101,7 @@ func judge(t *testing.T, kind, guid string) {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	info := run(t, []string{"Management key is stored on the YubiKey, protected by PIN.", "Management key algorithm: " + kind,
-		"PIN tries remaining: 3/3", "CHUID:\t3019d4e739", "CCC: \tf015a000000116ff02"}, "ykman", "piv", "info")
+		"PIN tries remaining: 3/3", "CHUID: 3019d4e739", "CCC: f015a000000116ff02"}, "ykman", "piv", "info")
 	if strings.Contains(info, "WARNING") {
 		t.Errorf("ykman warns:\n%s", info)
 	}
@@ -106,7 +109,7 @@ func judge(t *testing.T, kind, guid string) {
 	digits := strings.ReplaceAll(guid, "-", "")
 	spaced := strings.TrimSpace(strings.ToUpper(regexp.MustCompile("..").ReplaceAllString(digits, "$0 ")))
 	run(t, []string{spaced}, "piv-tool", "--serial")
-	run(t, []string{"serial num         : " + digits[16:]}, "pkcs11-tool", "--module", openSC(t), "-L")
+	run(t, []string{"serial num : " + digits[16:]}, "pkcs11-tool", "--module", openSC(t), "-L")
 	// ykman writes a CHUID of its own when it writes a certificate.
 	run(t, nil, "ykman", "piv", "keys", "generate", "-P", newPIN, "-a", "ECCP256", "9a", file("9a.pub"))
 	run(t, nil, "ykman", "piv", "certificates", "generate", "-P", newPIN, "-s", "CN=alice", "9a", file("9a.pub"))
@@ -218,7 +221,7 @@ func TestYubicoPIVToolAfterSetUp(t *testing.T) {
 	}))
 	must(t, c.Close())
 	run(t, []string{"Successfully generated"}, "yubico-piv-tool", "-k"+key, "-a", "generate", "-s", "9c", "-A", "ECCP256", "-o", os.DevNull)
-	run(t, []string{"CHUID:\t3019d4"}, "yubico-piv-tool", "-a", "status")
+	run(t, []string{"CHUID: 3019d4"}, "yubico-piv-tool", "-a", "status")
 }
 
 func TestRetries(t *testing.T) {
