@@ -94,7 +94,7 @@ func (p *Profile) terms(r Request) (terms, error) {
 	t.profile, t.serial, t.lifetime, t.usages = p.name, r.Serial, p.lifetime, p.usages
 	t.until = r.Until
 	t.pub, t.spki = r.CSR.PublicKey, r.CSR.RawSubjectPublicKeyInfo
-	t.keyUsage = keyUsageFor(t.pub, t.usages)
+	t.keyUsage = p.keyUsageFor(t.pub)
 	return t, nil
 }
 

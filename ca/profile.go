@@ -28,6 +28,10 @@ type ProfileConfig struct {
 	// ExtKeyUsages are names ("clientAuth", "emailProtection", "smartcardLogon",
 	// …) or dotted OIDs; none is clientAuth.
 	ExtKeyUsages []string `toml:"ext_key_usages"`
+	// KeyUsages are "digitalSignature", "contentCommitment", and "keyEncipherment" or
+	// "keyAgreement": which of these two a certificate gets, its kind of key says. None is
+	// digitalSignature, and with emailProtection key establishment too.
+	KeyUsages []string `toml:"key_usages"`
 	// Lifetime is a duration in days ("365d") or as time.ParseDuration has it.
 	Lifetime string `toml:"lifetime"`
 	// KeyAlgorithms allowed: "P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096", "Ed25519".
@@ -78,6 +82,7 @@ type Profile struct {
 	upnDomain     string
 	sid           bool
 	usages        []asn1.ObjectIdentifier
+	keyUsages     x509.KeyUsage // 0 for what fits usages
 	lifetime      time.Duration
 	keyAlgorithms []string
 	ignoreNames   bool
@@ -130,12 +135,19 @@ func newProfile(name string, c ProfileConfig) (*Profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	keyUsages, err := parseKeyUsages(c.KeyUsages)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKeyUsages(keyUsages, usages, c.KeyAlgorithms); err != nil {
+		return nil, err
+	}
 	lifetime, err := parseLifetime(c.Lifetime)
 	if err != nil {
 		return nil, err
 	}
 	p := &Profile{
-		name: name, subject: subject, sans: slices.Clone(c.SANs), upnDomain: c.UPNDomain, sid: c.SID, usages: usages,
+		name: name, subject: subject, sans: slices.Clone(c.SANs), upnDomain: c.UPNDomain, sid: c.SID, usages: usages, keyUsages: keyUsages,
 		lifetime: lifetime, keyAlgorithms: slices.Clone(c.KeyAlgorithms), ignoreNames: c.IgnoreRequestedNames,
 	}
 	return p, p.try()

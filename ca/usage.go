@@ -1,10 +1,6 @@
 package ca
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
 	"maps"
@@ -91,22 +87,4 @@ func parseOID(text string) (asn1.ObjectIdentifier, error) {
 		return nil, fmt.Errorf("%q is no OID", text)
 	}
 	return oid, nil
-}
-
-// keyUsageFor is the key usage that fits a leaf's key and what it is for. A
-// signature proves a client or server to the other side; only mail is ever
-// encrypted to a certificate, with RSA by key encipherment (RFC 8551, Section
-// 2.3) and with an elliptic curve by key agreement (RFC 5480, Section 3).
-func keyUsageFor(pub crypto.PublicKey, usages []asn1.ObjectIdentifier) x509.KeyUsage {
-	usage := x509.KeyUsageDigitalSignature
-	if !slices.ContainsFunc(usages, oidEmailProtection.Equal) {
-		return usage
-	}
-	switch pub.(type) {
-	case *rsa.PublicKey:
-		usage |= x509.KeyUsageKeyEncipherment
-	case *ecdsa.PublicKey:
-		usage |= x509.KeyUsageKeyAgreement
-	}
-	return usage
 }
