@@ -26,10 +26,10 @@ func attestCommand() *cli.Command {
 func attestShowCommand() *cli.Command {
 	return &cli.Command{
 		Name: "show", Usage: "explain an attestation in words, and verify it", ArgsUsage: "[FILE]",
-		Description: "FILE is PEM: the slot's certificate and the card's own (f9), or a certificate request that carries them; - is stdin. " +
-			"Without FILE, a card is asked for its statement. The exit code is 0 where it verifies, 3 where it proves nothing.",
-		Flags: flags(command.JSON(), serialFlag(),
-			&cli.StringFlag{Name: "slot", Value: "9a", Usage: "the card's `SLOT`"},
+		Description: "FILE is PEM: the slot's certificate and the card's own (f9), or a certificate request that carries\n" +
+			"them; - is stdin. Without FILE, a card is asked for its statement. The exit code is 0 where it verifies, 3\n" +
+			"where it proves nothing.",
+		Flags: flags(command.JSON(), serialFlag(), slotFlag(),
 			&cli.StringSliceFlag{Name: "root", Usage: "trust the certificates in `FILE` beside Yubico's roots"}),
 		Action: runAttestShow,
 	}

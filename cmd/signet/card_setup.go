@@ -21,8 +21,8 @@ func cardSetupCommand() *cli.Command {
 		Description: "\"signet enroll\" does this too. A run that was ended goes on where it was, and one at a card\n" +
 			"that is set up changes nothing.",
 		Flags: flags(command.JSON(), serialFlag(), pinFlags(), dryRunFlag(),
-			&cli.IntFlag{Name: "pin-tries", Usage: "let a wrong PIN be given `N` times, on a card as it left the factory: 3 to 15"},
-			&cli.IntFlag{Name: "puk-tries", Usage: "let a wrong PUK be given `N` times, likewise"}),
+			&cli.IntFlag{Name: "pin-tries", DefaultText: "as many as the card has", Usage: "let a wrong PIN be given `N` times, on a card as it left the factory: 3 to 15"},
+			&cli.IntFlag{Name: "puk-tries", DefaultText: "likewise", Usage: "let a wrong PUK be given `N` times, likewise"}),
 		Action: runCardSetup,
 	}
 }

@@ -23,7 +23,7 @@ func cardUnblockCommand() *cli.Command {
 			&cli.StringFlag{Name: "pin-file", Usage: "read the new PIN from `FILE`"},
 			&cli.StringFlag{Name: "puk-file", Usage: "read the PUK from `FILE`"},
 			&cli.BoolFlag{Name: "from-ca", Usage: "have the CA release the PUK"},
-			&cli.StringFlag{Name: "reason", Usage: "`WHY`, for the officer"},
+			&cli.StringFlag{Name: "reason", Usage: "tell the officer `WHY`"},
 			caFlags(), userFlags(), codeFlags()),
 		Action: runCardUnblock,
 	}

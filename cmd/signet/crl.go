@@ -28,14 +28,9 @@ func crlFetchCommand() *cli.Command {
 		Description: "The file is replaced in one step, and only by CRLs that are signed, in force and no older\n" +
 			"than those in place; whatever fails leaves it as it was. Example:\n\n" +
 			"  signet crl fetch --url http://ca.example:8080/crl/bundle.pem --ca-file chain.pem \\\n" +
-			"    --out /etc/nginx/crl.pem --run \"systemctl reload nginx\" --every 30s",
-		Flags: flags(command.JSON(),
-			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA, of its CRL bundle, or of each level's CRL"},
-			&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
-			&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
-			&cli.StringFlag{Name: "check", Usage: "run `COMMAND` by sh before that, and put the old file back if it fails"},
-			&cli.StringFlag{Name: "run", Usage: "run `COMMAND` by sh when the file has changed"},
-			&cli.DurationFlag{Name: "every", Usage: "go on, and fetch again after each `INTERVAL`"}),
+			"    --out /etc/nginx/crl.pem --reload \"systemctl reload nginx\" --every 30s",
+		Flags: flags(command.JSON(), sourceFlags(), fileFlags(),
+			&cli.DurationFlag{Name: "every", DefaultText: "once", Usage: "go on, and fetch again after each `INTERVAL`"}),
 		Action: runCRLFetch,
 	}
 }
@@ -71,7 +66,7 @@ func runCRLFetch(c *cli.Context) error {
 			URLs: urls, CAs: cas,
 			Logger: logger(c, slog.LevelWarn), // the report says the rest
 		},
-		Path: c.String("out"), Check: c.String("check"), Reload: c.String("run"),
+		Path: c.String("out"), Check: c.String("check"), Reload: c.String("reload"),
 	}
 	if c.IsSet("every") {
 		cfg.Logger = logger(c, slog.LevelInfo)

@@ -28,18 +28,13 @@ func crlSyncCommand() *cli.Command {
 			"SIGTERM or SIGINT ends it; SIGHUP makes it read configuration and CA certificates again.",
 		Flags: flags(
 			&cli.StringFlag{Name: "config", Usage: "the configuration `FILE`; no other flags then"},
-			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA, of its CRL bundle, or of each level's CRL"},
-			&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
-			&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
-			&cli.StringFlag{Name: "check", Usage: "the server's own check of its configuration, a `COMMAND` for sh"},
-			&cli.StringFlag{Name: "reload", Usage: "reload the server by `COMMAND`, run by sh when the file has changed"},
+			sourceFlags(), fileFlags(),
 			&cli.DurationFlag{Name: "command-timeout", Usage: "give each of them up after `TIME`", Value: time.Minute},
 			&cli.DurationFlag{Name: "poll", Usage: "fetch again after each `INTERVAL`, push or not", Value: time.Minute},
 			&cli.BoolFlag{Name: "no-push", Usage: "don't listen to the CA's events"},
 			&cli.StringFlag{Name: "metrics", Usage: "serve Prometheus metrics at `ADDRESS`: 127.0.0.1:9153"},
 			&cli.StringFlag{Name: "health", Usage: "keep a health report in `FILE` (JSON)"},
-			&cli.StringFlag{Name: "log-format", Usage: "text or json"},
-			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error"}),
+			logFlags()),
 		Action: runCRLSync,
 	}
 }

@@ -44,7 +44,7 @@ func pinFlags() []cli.Flag {
 }
 
 func serialFlag() cli.Flag {
-	return &cli.UintFlag{Name: "serial", Usage: "the card's serial `NUMBER`, where there are several"}
+	return &cli.UintFlag{Name: "serial", DefaultText: "the only one", Usage: "the card's serial `NUMBER`, where there are several"}
 }
 
 func slotFlag() cli.Flag {
@@ -53,6 +53,31 @@ func slotFlag() cli.Flag {
 
 func profileFlag() cli.Flag {
 	return &cli.StringFlag{Name: "profile", Usage: "the `PROFILE` to enroll for; the account's first where it is left out"}
+}
+
+// sourceFlags say where the CRLs of a CA come from.
+func sourceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA, of its CRL bundle, or of each level's CRL"},
+		&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
+	}
+}
+
+// fileFlags say where they go, and what the server is to do then.
+func fileFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "out", Usage: "the `FILE` that the server reads (PEM)"},
+		&cli.StringFlag{Name: "check", Usage: "the server's own check of its configuration, a `COMMAND` for sh; the old file comes back if it fails"},
+		&cli.StringFlag{Name: "reload", Aliases: []string{"run"}, EnvVars: []string{command.Variable("reload"), command.Variable("run")},
+			Usage: "reload the server by `COMMAND`, run by sh when the file has changed"},
+	}
+}
+
+func logFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "log-format", Usage: "log in `FORMAT` text or json"},
+		&cli.StringFlag{Name: "log-level", Usage: "log from `LEVEL` on: debug, info, warn or error"},
+	}
 }
 
 func flags(groups ...any) []cli.Flag {

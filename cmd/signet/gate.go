@@ -29,8 +29,7 @@ func gateCommand() *cli.Command {
 			&cli.StringFlag{Name: "config", Usage: "the configuration `FILE`; no other flags then, but for those of logs"},
 			&cli.StringFlag{Name: "listen", Usage: "listen at `ADDRESS`: 127.0.0.1:9180 or unix:/run/signet-gate/gate.sock"},
 			&cli.StringFlag{Name: "socket-mode", Usage: "who may connect to a socket: `MODE` 0660, owner and group; 0600, owner; 0666, anyone"},
-			&cli.StringSliceFlag{Name: "url", Usage: "the `URL` of the CA, of its CRL bundle, or of each level's CRL"},
-			&cli.StringFlag{Name: "ca-file", Usage: "the certificates of every level, in `FILE` (PEM)"},
+			sourceFlags(),
 			&cli.StringFlag{Name: "mode", Usage: "`MODE` required: 401 or 403 without a good certificate; optional: 200 all the same"},
 			&cli.StringFlag{Name: "header", Usage: "the proxy puts the client's certificate in header `NAME` (X-Client-Cert)"},
 			&cli.StringFlag{Name: "format", Usage: "in `FORMAT` pem, der, rfc9440, or auto"},
@@ -44,8 +43,7 @@ func gateCommand() *cli.Command {
 			&cli.StringFlag{Name: "enroll", Usage: "the `URL` where they learn how to get a certificate"},
 			&cli.StringFlag{Name: "contact", Usage: "the `URL` of who helps: mailto:help@example.com"},
 			&cli.StringFlag{Name: "metrics", Usage: "serve Prometheus metrics at `ADDRESS`: 127.0.0.1:9181"},
-			&cli.StringFlag{Name: "log-format", Usage: "text or json"},
-			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error"}),
+			logFlags()),
 		Action: runGate,
 	}
 }

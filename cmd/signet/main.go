@@ -1,6 +1,7 @@
 // Signet is everything done away from the CA's host: "signet enroll" and
 // "renew" at a YubiKey, "status" and "revoke" for what came of it, "card" for
-// the card itself, and "crl" and "gate" for a relying server.
+// the card itself, "attest" for what it states, and "crl" and "gate" for a relying
+// server.
 package main
 
 import (
@@ -39,7 +40,7 @@ func newApp() *cli.App {
 		Commands: []*cli.Command{
 			enrollCommand(), renewCommand(), statusCommand(), revokeCommand(),
 			cardCommand(), attestCommand(), crlCommand(), gateCommand(), caCommand(),
-			versionCommand(), completionCommand(),
+			versionCommand(), command.Completion("signet"),
 		},
 	}
 	// Every action's error gets its exit code and hint in one place.

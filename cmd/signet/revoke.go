@@ -26,7 +26,7 @@ func revokeCommand() *cli.Command {
 		Description: "With a card, the certificate on it. Without, for a card that is lost: --user NAME and the\n" +
 			"certificate's serial number, which may be left out where there is but one.",
 		Flags: flags(command.JSON(), caFlags(), userFlags(), serialFlag(), slotFlag(), pinFlag(),
-			&cli.StringFlag{Name: "reason", Value: "unspecified", Usage: "one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation"},
+			&cli.StringFlag{Name: "reason", Value: "unspecified", Usage: "`REASON` of RFC 5280: unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation"},
 			&cli.BoolFlag{Name: "yes", Usage: "don't ask"}),
 		Action: runRevoke,
 	}

@@ -29,8 +29,9 @@ func stepFlags(more ...cli.Flag) []cli.Flag {
 func cardLost() *cli.Command {
 	return &cli.Command{
 		Name: "lost", Usage: "put all certificates on a card on hold, and let nobody enroll with it", ArgsUsage: "SERIAL",
-		Description: "\"card found\" undoes it, and leaves on hold what was so before. With --temporary the card's owner may meanwhile have certificates " +
-			"of the profile that [cards] in signetd.toml names, on another card; they end with the allowance at the latest.",
+		Description: "\"card found\" undoes it, and leaves on hold what was so before. With --temporary the card's\n" +
+			"owner may meanwhile have certificates of the profile that [cards] in signetd.toml names, on another\n" +
+			"card; they end with the allowance at the latest.",
 		Flags: stepFlags(&cli.StringFlag{Name: "temporary", Usage: "let its owner have temporary certificates for `TIME`: \"7d\""}),
 		Action: func(c *cli.Context) error {
 			in, err := cardArgument(c)
@@ -38,7 +39,7 @@ func cardLost() *cli.Command {
 				return err
 			}
 			if s := c.String("temporary"); s != "" {
-				d, err := parseDuration(s)
+				d, err := command.Duration(s)
 				if err != nil {
 					return command.Usage(c, "--temporary: %w", err)
 				}
@@ -65,8 +66,8 @@ func cardFound() *cli.Command {
 func cardRetire() *cli.Command {
 	return &cli.Command{
 		Name: "retire", Usage: "take a card out of service for good, and revoke what is on it", ArgsUsage: "SERIAL",
-		Description: "Reasons: superseded for a card that broke or was replaced, cessationOfOperation for one that is not needed any more, " +
-			"keyCompromise for one that was stolen with its PIN, or will not be found.",
+		Description: "Reasons: superseded for a card that broke or was replaced, cessationOfOperation for one that\n" +
+			"is not needed any more, keyCompromise for one that was stolen with its PIN, or will not be found.",
 		Flags: stepFlags(&cli.StringFlag{Name: "reason", Value: ca.Superseded.String(), Usage: "`REASON` of RFC 5280"}),
 		Action: func(c *cli.Context) error {
 			in, err := cardArgument(c)

@@ -15,8 +15,9 @@ import (
 func cardImport() *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "put the cards of a purchase order into the inventory", ArgsUsage: "FILE",
-		Description: "FILE is a CSV file with the serial numbers in a column of their own, or a text file with one to a line. Cards that are known stay as they are.",
-		Flags:       reportFlags(&cli.StringFlag{Name: "note", Usage: "a `NOTE` to keep with each of them: the order's number"}),
+		Description: "FILE is a CSV file with the serial numbers in a column of their own, or a text file with one to a line.\n" +
+			"Cards that are known stay as they are.",
+		Flags: reportFlags(&cli.StringFlag{Name: "note", Usage: "a `NOTE` to keep with each of them: the order's number"}),
 		Action: func(c *cli.Context) error {
 			args, err := command.Args(c, "FILE")
 			if err != nil {

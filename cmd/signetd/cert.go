@@ -28,8 +28,8 @@ func certCommand() *cli.Command {
 func revokeCommand() *cli.Command { return certRevoke() }
 
 // serialOrFlags describes what a command takes that changes one certificate or many.
-const serialOrFlags = "SERIAL may be the first digits of the serial number where no other begins with them. " +
-	"In its place, flags choose many: those for which all of the flags hold and that have not run out, or those in a file."
+const serialOrFlags = "SERIAL may be the first digits of the serial number where no other begins with them. In its place,\n" +
+	"flags choose many: those for which all of the flags hold and that have not run out, or those in a file."
 
 func certRevoke() *cli.Command {
 	return &cli.Command{
@@ -156,7 +156,7 @@ func filterOf(c *cli.Context) (f certFilter, after time.Time, err error) {
 		f.Revoked = &revoked
 	}
 	if s := c.String("expiring"); s != "" {
-		d, err := parseDuration(s)
+		d, err := command.Duration(s)
 		if err != nil {
 			return f, after, command.Usage(c, "--expiring: %w", err)
 		}

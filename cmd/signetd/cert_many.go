@@ -24,7 +24,7 @@ import (
 func filterFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "user", Usage: "those of `USER`"},
-		&cli.Uint64Flag{Name: "card", Usage: "those whose key is in the card with this `SERIAL`"},
+		&cli.Uint64Flag{Name: "card", DefaultText: "any card", Usage: "those whose key is in the card with this `SERIAL`"},
 		&cli.StringFlag{Name: "profile", Usage: "those of `PROFILE`"},
 		&cli.StringFlag{Name: "expiring-before", Usage: "those that run out before `DATE`: 2027-01-31 or RFC 3339"},
 	}

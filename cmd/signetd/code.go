@@ -24,7 +24,7 @@ func codeNew() *cli.Command {
 			if err != nil {
 				return err
 			}
-			ttl, err := parseDuration(c.String("ttl"))
+			ttl, err := command.Duration(c.String("ttl"))
 			if err != nil {
 				return command.Usage(c, "--ttl: %w", err)
 			}

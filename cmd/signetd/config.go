@@ -171,20 +171,17 @@ func (c *Config) socket() string { return c.path(socketName) }
 
 const day = 24 * time.Hour
 
-// A duration is a length of time in the configuration and in flags: as
-// time.ParseDuration has it, or in days: "365d".
+// A duration is a length of time in the configuration, in the form that flags have too.
 type duration time.Duration
 
-// UnmarshalText reads what the type's comment says. A duration is positive.
+// UnmarshalText reads what [command.Duration] does.
 func (d *duration) UnmarshalText(text []byte) error {
-	v, err := parseDuration(string(text))
+	v, err := command.Duration(string(text))
 	*d = duration(v)
 	return err
 }
 
 func (d duration) String() string { return time.Duration(d).String() }
-
-func parseDuration(s string) (time.Duration, error) { return command.Duration(s) }
 
 // A size is a number of octets: "512KiB", "64MiB", "2GiB", "0".
 type size int64

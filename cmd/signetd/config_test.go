@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func rendered(t testing.TB) string {
@@ -109,14 +108,6 @@ func TestCheckNamesEverySettingThatIsWrong(t *testing.T) {
 		}
 		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want it to name %s", change[1], err, want)
-		}
-	}
-}
-
-func TestADurationIsPositiveAndMayBeInDays(t *testing.T) {
-	for s, want := range map[string]time.Duration{"365d": 365 * day, "90m": 90 * time.Minute, "-1d": 0, "0d": 0, "0s": 0, "d": 0, "-3h": 0, "99999999d": 0, "": 0} {
-		if got, err := parseDuration(s); got != want || (err == nil) != (want > 0) {
-			t.Errorf("parseDuration(%q) = %s, %v", s, got, err)
 		}
 	}
 }

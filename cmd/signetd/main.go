@@ -1,6 +1,6 @@
 // Signetd is the CA server and its operator's commands: "signetd init" makes a
-// CA, "signetd serve" runs it, "signetd user", "code" and "cert" work on it
-// whether it runs or not.
+// CA, "signetd serve" runs it, "signetd user", "code", "card" and "cert" work on
+// it whether it runs or not, "signetd root" needs the root's key.
 package main
 
 import (
@@ -32,6 +32,7 @@ func newApp() *cli.App {
 			userCommand(), codeCommand(), cardCommand(), certCommand(), revokeCommand(),
 			escrowCommand(), pukCommand(),
 			planCommand(), rootCommand(), configCommand(),
+			command.Completion("signetd"),
 		},
 	}
 }

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"io"
 
 	"github.com/urfave/cli/v2"
+
+	"signet/internal/command"
 )
 
 // timeFormat is how people are shown a time.
@@ -20,14 +21,7 @@ func operate(c *cli.Context, operation string, in, out any) error {
 	return client.call(c.Context, operation, in, out)
 }
 
-// report prints a command's result on stdout, as JSON where --json says so.
+// report prints a command's result.
 func report(c *cli.Context, result any, print func(io.Writer)) error {
-	if !c.Bool("json") {
-		print(c.App.Writer)
-		return nil
-	}
-	e := json.NewEncoder(c.App.Writer)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(result)
+	return command.Result(c, result, print)
 }

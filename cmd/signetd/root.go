@@ -38,7 +38,7 @@ func rootCRLCommand() *cli.Command {
 			if _, err := command.Args(c); err != nil {
 				return err
 			}
-			lifetime, err := parseDuration(c.String("lifetime"))
+			lifetime, err := command.Duration(c.String("lifetime"))
 			if err != nil {
 				return command.Usage(c, "--lifetime: %w", err)
 			}

@@ -75,7 +75,7 @@ func (r rootRevokeResult) print(w io.Writer) {
 }
 
 func revokeByRoot(c *cli.Context, name string, reason ca.Reason) (out rootRevokeResult, err error) {
-	lifetime, err := parseDuration(c.String("lifetime"))
+	lifetime, err := command.Duration(c.String("lifetime"))
 	if err != nil {
 		return out, command.Usage(c, "--lifetime: %w", err)
 	}

@@ -28,8 +28,8 @@ func serveCommand() *cli.Command {
 		Flags: append(placeFlags(), passwordFileFlag(),
 			&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the listener for people and enrollment"},
 			&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the listener for CRLs and OCSP"},
-			&cli.StringFlag{Name: "log-format", Usage: "text or json"},
-			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error"},
+			&cli.StringFlag{Name: "log-format", Usage: "log in `FORMAT` text or json"},
+			&cli.StringFlag{Name: "log-level", Usage: "log from `LEVEL` on: debug, info, warn or error"},
 			&cli.StringFlag{Name: "ready-file", Usage: "write the listeners' addresses as JSON to `FILE` when the server is ready"}),
 		Action: serveAction,
 	}

@@ -38,7 +38,7 @@ func userAdd() *cli.Command {
 		Flags: reportFlags(
 			&cli.StringFlag{Name: "full-name", Aliases: []string{"name"}, Usage: "the person's `NAME` (default: the account's)"},
 			&cli.StringFlag{Name: "email", Usage: "the person's `ADDRESS`"},
-			&cli.StringSliceFlag{Name: "role", Usage: "user, officer, admin or auditor; may be given more than once (default: user)"},
+			&cli.StringSliceFlag{Name: "role", Usage: "`ROLE` user, officer, admin or auditor; may be given more than once (default: user)"},
 			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` that the account may enroll for; may be given more than once (default: user)"},
 			userPasswordFlag(),
 			&cli.BoolFlag{Name: "no-password", Usage: "the account enrolls by one-time code alone"}),
@@ -112,7 +112,7 @@ func userChangeCommand() *cli.Command {
 		Flags: reportFlags(
 			&cli.StringFlag{Name: "full-name", Usage: "the person's `NAME`"},
 			&cli.StringFlag{Name: "email", Usage: "the person's `ADDRESS`; \"\" for none"},
-			&cli.StringSliceFlag{Name: "role", Usage: "user, officer, admin or auditor, in place of all it has; may be given more than once"},
+			&cli.StringSliceFlag{Name: "role", Usage: "`ROLE` user, officer, admin or auditor, in place of all it has; may be given more than once"},
 			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` that it may enroll for, in place of all it has; may be given more than once"}),
 		Action: func(c *cli.Context) error {
 			args, err := command.Args(c, "NAME")

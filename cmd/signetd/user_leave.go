@@ -18,9 +18,9 @@ import (
 func userLeave(name, usage, operation string) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "NAME",
-		Description: "It shows what hangs on the account: certificates in force, unused codes, cards, allowances for temporary certificates. " +
-			"With --revoke all of it falls in one step: certificates are revoked, codes deleted, cards go into the inventory. " +
-			"With --keep it stays as it is. With neither, it is asked at a terminal.",
+		Description: "It shows what hangs on the account: certificates in force, unused codes, cards, allowances for\n" +
+			"temporary certificates. With --revoke all of it falls in one step: certificates are revoked, codes deleted,\n" +
+			"cards go into the inventory. With --keep it stays as it is. With neither, it is asked at a terminal.",
 		Flags: reportFlags(
 			&cli.StringFlag{Name: "revoke", Usage: "take back what hangs on it, for `REASON` of RFC 5280: cessationOfOperation, affiliationChanged, …"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave what hangs on it as it is"},

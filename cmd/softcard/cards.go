@@ -26,8 +26,8 @@ func cardFlags() []cli.Flag {
 		&cli.StringFlag{Name: "firmware", Usage: "`VERSION` of new cards: 5.4.3 (the default) or 5.7.1"},
 		&cli.StringFlag{Name: "socket", Usage: "`PATH` of the PC/SC socket (default: pcscd.sock in the directory)"},
 		&cli.StringFlag{Name: "vpcd", Usage: "put the only card into the vpcd at `HOST:PORT` instead of serving a socket"},
-		&cli.StringFlag{Name: "touch", Value: string(softcard.TouchAuto), Usage: "what to do when a touch is wanted: `auto`, wait or refuse"},
-		&cli.DurationFlag{Name: "touch-timeout", Value: 15 * time.Second, Usage: "how long to wait for a touch"},
+		&cli.StringFlag{Name: "touch", Value: string(softcard.TouchAuto), Usage: "where a touch is wanted, `MODE`: auto, wait or refuse"},
+		&cli.DurationFlag{Name: "touch-timeout", Value: 15 * time.Second, Usage: "wait `TIME` for a touch"},
 	}
 }
 

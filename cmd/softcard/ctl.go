@@ -19,7 +19,7 @@ func ctlCommand() *cli.Command {
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			dirFlag(),
-			&cli.UintFlag{Name: "serial", Usage: "`NUMBER` of the card, where there are several"},
+			&cli.UintFlag{Name: "serial", DefaultText: "the only one", Usage: "`NUMBER` of the card, where there are several"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -67,7 +67,7 @@ func modeRequest(m softcard.TouchMode) softcard.ControlRequest {
 func touchCommand() *cli.Command {
 	return &cli.Command{
 		Name: "touch", Usage: "touch a card that waits", OnUsageError: usageError,
-		Flags: []cli.Flag{&cli.DurationFlag{Name: "wait", Value: 10 * time.Second, Usage: "how long to wait until it does"}},
+		Flags: []cli.Flag{&cli.DurationFlag{Name: "wait", Value: 10 * time.Second, Usage: "how much `TIME` it has until it does"}},
 		Action: func(c *cli.Context) error {
 			_, err := ask(c, softcard.ControlRequest{Do: softcard.DoTouch, Wait: c.Duration("wait")})
 			return err
@@ -79,7 +79,7 @@ func touchCommand() *cli.Command {
 func faultFlags(more ...cli.Flag) []cli.Flag {
 	return append([]cli.Flag{
 		&cli.StringFlag{Name: "ins", Usage: "the instruction, in `HEX`; any if absent"},
-		&cli.IntFlag{Name: "nth", Value: 1, Usage: "the how-manieth such APDU from now"},
+		&cli.IntFlag{Name: "nth", Value: 1, Usage: "the `N`th such APDU from now"},
 	}, more...)
 }
 
@@ -136,7 +136,7 @@ func failCommand() *cli.Command {
 func delayCommand() *cli.Command {
 	return &cli.Command{
 		Name: "delay", Usage: "let a chosen APDU wait", OnUsageError: usageError,
-		Flags: faultFlags(&cli.DurationFlag{Name: "for", Value: time.Second, Usage: "how long"}, repeatFlag()),
+		Flags: faultFlags(&cli.DurationFlag{Name: "for", Value: time.Second, Usage: "by `TIME`"}, repeatFlag()),
 		Action: func(c *cli.Context) error {
 			return inject(c, softcard.Fault{Delay: c.Duration("for")})
 		},

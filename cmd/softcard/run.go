@@ -16,7 +16,7 @@ func runCommand() *cli.Command {
 		Description: "Prints the line that lets programs find the cards, once they can connect:\n\n" +
 			"  export PCSCLITE_CSOCK_NAME=…",
 		Flags: append(cardFlags(),
-			&cli.IntFlag{Name: "ready-fd", Usage: "also write READY=1 to this file `DESCRIPTOR`, and close it"}),
+			&cli.IntFlag{Name: "ready-fd", DefaultText: "none", Usage: "also write READY=1 to this file `DESCRIPTOR`, and close it"}),
 		Action: runCards,
 	}
 }

@@ -112,6 +112,7 @@ func prepare(app *cli.App) {
 		for _, c := range all {
 			c.OnUsageError = usageError
 			fromEnvironment(c.Flags)
+			offByDefault(c.Flags)
 			// A "help" subcommand would take the place of an argument of that name.
 			c.HideHelpCommand = true
 			if c.Action == nil {
@@ -121,6 +122,15 @@ func prepare(app *cli.App) {
 		}
 	}
 	walk(app.Commands)
+}
+
+// offByDefault keeps "(default: false)" out of the help.
+func offByDefault(flags []cli.Flag) {
+	for _, f := range flags {
+		if b, ok := f.(*cli.BoolFlag); ok {
+			b.DisableDefaultText = !b.Value
+		}
+	}
 }
 
 func usageError(c *cli.Context, err error, _ bool) error { return Usage(c, "%w", err) }

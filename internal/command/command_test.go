@@ -70,6 +70,15 @@ func TestUsageErrorsExitWith2(t *testing.T) {
 	}
 }
 
+func TestHelpLeavesOutDefaultsThatSayNothing(t *testing.T) {
+	var out bytes.Buffer
+	a := app(new([]string), nil)
+	a.Writer = &out
+	if code := Run(t.Context(), a, strings.Fields("prog code new --help")); code != 0 || strings.Contains(out.String(), "default: false") {
+		t.Errorf("%d\n%s", code, out.String())
+	}
+}
+
 func TestErrorsForPeopleAndPrograms(t *testing.T) {
 	p := &problem.Problem{Detail: "no", Hint: "try yes", Rule: "some.rule", Instance: "ID"}
 	fail := exit.With(exit.Denied, p, "")
@@ -101,6 +110,13 @@ func TestArgs(t *testing.T) {
 }
 
 func TestEveryFlagHasItsVariable(t *testing.T) {
+	for _, f := range []cli.Flag{&cli.StringFlag{Name: "a-b"}, &cli.BoolFlag{Name: "a-b"}, &cli.IntFlag{Name: "a-b"}, &cli.UintFlag{Name: "a-b"},
+		&cli.Uint64Flag{Name: "a-b"}, &cli.DurationFlag{Name: "a-b"}, &cli.StringSliceFlag{Name: "a-b"}} {
+		fromEnvironment([]cli.Flag{f})
+		if got := f.(cli.DocGenerationFlag).GetEnvVars(); !slices.Equal(got, []string{"SIGNET_A_B"}) {
+			t.Errorf("%T: %q", f, got)
+		}
+	}
 	t.Setenv("SIGNET_TTL", "3h")
 	var got []string
 	if code := Run(t.Context(), app(&got, nil), []string{"prog", "code", "new", "x"}); code != 0 || !slices.Equal(got, []string{"", "3h", "x"}) {

@@ -23,6 +23,8 @@ func fromEnvironment(flags []cli.Flag) {
 			vars = &f.EnvVars
 		case *cli.BoolFlag:
 			vars = &f.EnvVars
+		case *cli.IntFlag:
+			vars = &f.EnvVars
 		case *cli.UintFlag:
 			vars = &f.EnvVars
 		case *cli.Uint64Flag:

@@ -1,52 +1,54 @@
-package main
+package command
 
 import (
-	"github.com/urfave/cli/v2"
+	"fmt"
+	"strings"
 
-	"signet/internal/command"
+	"github.com/urfave/cli/v2"
 )
 
-// The scripts ask the program itself what may follow, as urfave/cli has it.
+// completions ask PROGRAM itself what may follow, as urfave/cli has it.
 var completions = map[string]string{
-	"bash": `_signet() {
+	"bash": `_PROGRAM() {
   local cur=${COMP_WORDS[COMP_CWORD]}
   local words=("${COMP_WORDS[@]:0:COMP_CWORD}")
   [[ $cur == -* ]] && words+=("$cur")
   COMPREPLY=($(compgen -W "$("${words[@]}" --generate-bash-completion 2>/dev/null)" -- "$cur"))
 }
-complete -o bashdefault -o default -F _signet signet
+complete -o bashdefault -o default -F _PROGRAM PROGRAM
 `,
-	"zsh": `#compdef signet
-_signet() {
+	"zsh": `#compdef PROGRAM
+_PROGRAM() {
   local -a opts
   opts=("${(@f)$(${words[@]:0:#words[@]-1} ${words[-1]} --generate-bash-completion 2>/dev/null)}")
   if [[ -n ${opts[1]} ]]; then _describe 'values' opts; else _files; fi
 }
-compdef _signet signet
+compdef _PROGRAM PROGRAM
 `,
-	"fish": `function __signet_complete
+	"fish": `function __PROGRAM_complete
   set -l words (commandline -opc)
   $words (commandline -ct | string match -- '-*') --generate-bash-completion 2>/dev/null
 end
-complete -c signet -f -a '(__signet_complete)'
+complete -c PROGRAM -f -a '(__PROGRAM_complete)'
 `,
 }
 
-func completionCommand() *cli.Command {
+// Completion is the command that prints the program's script for a shell.
+func Completion(program string) *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print a script that completes commands in a shell", ArgsUsage: "bash|zsh|fish",
-		Description: "For bash: signet completion bash > ~/.local/share/bash-completion/completions/signet",
+		Description: "For bash: " + program + " completion bash > ~/.local/share/bash-completion/completions/" + program,
 		Action: func(c *cli.Context) error {
-			args, err := command.Args(c, "SHELL")
+			args, err := Args(c, "SHELL")
 			if err != nil {
 				return err
 			}
 			script, ok := completions[args[0]]
 			if !ok {
-				return command.Usage(c, "there is no completion for %q, only for bash, zsh and fish", args[0])
+				return Usage(c, "there is no completion for %q, only for bash, zsh and fish", args[0])
 			}
-			printf(c, "%s", script)
-			return nil
+			_, err = fmt.Fprint(c.App.Writer, strings.ReplaceAll(script, "PROGRAM", program))
+			return err
 		},
 	}
 }
