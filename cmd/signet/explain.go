@@ -139,14 +139,18 @@ func hintWrong(wrong *piv.WrongPINError) string {
 	return fmt.Sprintf("Check the %s; %d tries are left.", wrong.What, wrong.Tries)
 }
 
-func hintOccupied(o *ceremony.OccupiedError) string {
-	switch {
-	case o.Certificate == nil:
-		return "It was kept. To replace it: --force."
-	case time.Now().After(o.Certificate.NotAfter):
-		return "It was kept, although it has expired. To replace it and its key: --force."
+func hintOccupied(e *ceremony.OccupiedError) string {
+	first, it, its := e.InUse[0], "It was", "it and its key"
+	if len(e.InUse) > 1 {
+		it, its = "All of it was", "all of it and the keys"
 	}
-	return "It was kept. To replace it and its key: --force. To renew it: signet renew."
+	switch {
+	case first.Certificate == nil:
+		return it + " kept. To replace it: --force."
+	case time.Now().After(first.Certificate.NotAfter):
+		return it + " kept, although it has expired. To replace " + its + ": --force."
+	}
+	return it + " kept. To replace " + its + ": --force. To renew it: signet renew."
 }
 
 // hintFile is for the files that signet keeps, and those it is given.

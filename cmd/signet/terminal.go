@@ -95,18 +95,24 @@ func (t *terminal) answer(s secret, refused error) (string, error) {
 	return s.read(t.c)
 }
 
-// Replace shows what is in the slot and has the card's serial number typed.
-func (t *terminal) Replace(_ context.Context, o ceremony.Occupied) error {
-	t.say("Slot %s of card %d is in use:", o.Slot, o.Card.Serial)
-	if o.Certificate != nil {
-		describe(t.c.App.ErrWriter, o.Certificate)
-	} else {
-		t.say("  a key without a certificate that can be read")
+// Replace shows what is in the slots and has the card's serial number typed, once for all.
+func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
+	for _, o := range all {
+		t.say("Slot %s of card %d is in use:", o.Slot, o.Card.Serial)
+		if o.Certificate != nil {
+			describe(t.c.App.ErrWriter, o.Certificate)
+		} else {
+			t.say("  a key without a certificate that can be read")
+		}
 	}
 	if t.c.Bool("yes") {
 		return nil
 	}
-	return confirmSerial(t.c, "Its key will be destroyed for good.", o.Card.Serial)
+	warning := "Its key will be destroyed for good."
+	if len(all) > 1 {
+		warning = fmt.Sprintf("The keys in these %d slots will be destroyed for good.", len(all))
+	}
+	return confirmSerial(t.c, warning, all[0].Card.Serial)
 }
 
 // confirmSerial has the card's serial number typed.

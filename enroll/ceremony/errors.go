@@ -22,15 +22,37 @@ var ErrNoCertificate = errors.New("there is no certificate to renew in the slot"
 // slot has a new key, and no certificate to be known by.
 var ErrNotRenewable = errors.New("the slot holds a key that is not enrolled yet")
 
-// An OccupiedError is a slot that is in use, and kept.
-type OccupiedError struct{ Occupied }
+// An OccupiedError is slots that are in use, and kept.
+type OccupiedError struct {
+	Card  piv.Info
+	InUse []Occupied
+	Free  []Missing // the keys of the same set whose slots hold nothing
+}
 
 func (e *OccupiedError) Error() string {
-	if e.Certificate == nil {
-		return fmt.Sprintf("slot %s of card %d holds a key already", e.Slot, e.Card.Serial)
+	if len(e.InUse) == 1 {
+		return e.InUse[0].String()
+	}
+	var all []string
+	for _, o := range e.InUse {
+		all = append(all, o.String())
+	}
+	return strings.Join(all, "; ")
+}
+
+// String is "slot 9a of card 1001 holds a key already".
+func (o Occupied) String() string {
+	if o.Certificate == nil {
+		return fmt.Sprintf("slot %s of card %d holds a key already", o.Slot, o.Card.Serial)
 	}
 	return fmt.Sprintf("slot %s of card %d holds a certificate already: %s, until %s",
-		e.Slot, e.Card.Serial, dn.String(e.Certificate.RawSubject), e.Certificate.NotAfter.Format("2006-01-02"))
+		o.Slot, o.Card.Serial, dn.String(o.Certificate.RawSubject), o.Certificate.NotAfter.Format("2006-01-02"))
+}
+
+// A Missing is a key that a profile's set has, and a card hasn't.
+type Missing struct {
+	Profile string   `json:"profile"`
+	Slot    piv.Slot `json:"slot"`
 }
 
 // A PendingError is another enrollment that was begun on the card, and is to be

@@ -17,12 +17,12 @@ import (
 )
 
 // check sees to it that what the CA issued is for our key and leads to its root.
-func (r *run) check(issued *enroll.Issued) (*x509.Certificate, error) {
+func (r *run) check(k *pendingKey, issued *enroll.Issued) (*x509.Certificate, error) {
 	cert, err := issued.X509()
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificate from the CA: %w", err)
 	}
-	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, r.entry.Key.Public) {
+	if !bytes.Equal(cert.RawSubjectPublicKeyInfo, k.Public) {
 		return nil, &MismatchError{"the CA's certificate is for another key than the card's"}
 	}
 	if r.Root == nil {
@@ -49,22 +49,21 @@ func (r *run) check(issued *enroll.Issued) (*x509.Certificate, error) {
 
 // install puts the certificate on the card, and the key where it is for, if that is
 // elsewhere.
-func (r *run) install(ctx context.Context) (*x509.Certificate, error) {
-	k := r.entry.Key
-	cert, err := r.check(k.Issued)
+func (r *run) install(ctx context.Context, k *pendingKey) (*x509.Certificate, error) {
+	cert, err := r.check(k, k.Issued)
 	if err != nil {
 		return nil, err
 	}
 	if k.Into != 0 {
-		return r.swap(ctx, cert)
+		return r.swap(ctx, k, cert)
 	}
-	return r.installIn(ctx, k.Slot, cert)
+	return r.installIn(ctx, k, k.Slot, cert)
 }
 
 // installIn writes the certificate, reads it back and has the card prove that it
 // holds the key.
-func (r *run) installIn(ctx context.Context, s piv.Slot, cert *x509.Certificate) (*x509.Certificate, error) {
-	r.UI.Step(StepImport)
+func (r *run) installIn(ctx context.Context, k *pendingKey, s piv.Slot, cert *x509.Certificate) (*x509.Certificate, error) {
+	r.step(StepImport, k)
 	if err := r.Card.SetCertificate(ctx, s, cert); err != nil {
 		return nil, err
 	}
@@ -75,7 +74,7 @@ func (r *run) installIn(ctx context.Context, s piv.Slot, cert *x509.Certificate)
 	if !back.Equal(cert) {
 		return nil, &MismatchError{"the card doesn't give back the certificate that was written"}
 	}
-	r.UI.Step(StepProve)
+	r.step(StepProve, k)
 	signer, err := r.signer(ctx, s)
 	if err != nil {
 		return nil, err

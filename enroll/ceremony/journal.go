@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"signet/enroll"
@@ -24,10 +25,14 @@ type Journal struct {
 }
 
 // maxEntry bounds a journal file, in bytes.
-const maxEntry = 256 << 10
+const maxEntry = 1 << 20
 
-// entryVersion is the form of [entry]; another is none of ours.
-const entryVersion = 1
+// entryVersion is the form of [entry]. What was written by [firstVersion] is taken up too;
+// another is none of ours.
+const (
+	firstVersion = 1 // it had one key
+	entryVersion = 2
+)
 
 // An entry is one card's pending work. What is not done yet is empty.
 type entry struct {
@@ -52,37 +57,33 @@ type entry struct {
 	// Replaces is the key that a new one takes the place of, as SubjectPublicKeyInfo: the
 	// CA shall revoke its certificates once the new one's is on the card.
 	Replaces []byte `json:"replaces,omitempty"`
-	// Key is the key in the making; nil before.
+
+	// Keys are those in the making, certified all at once or not at all; none before.
+	Keys []*pendingKey `json:"keys,omitempty"`
+	// Profile is the one that the CA was asked for. Keys may be of its companions alone.
+	Profile string `json:"profile,omitempty"`
+	// By is the slot whose certificate the CA knows the holder by; 0 for an account
+	// or a code.
+	By piv.Slot `json:"known_by,omitempty"`
+
+	// Key is the one key of [firstVersion].
 	Key *pendingKey `json:"key,omitempty"`
 }
 
 // idle reports whether nothing in e waits for another run.
-func (e *entry) idle() bool { return e.Key == nil && e.Ticket == nil && len(e.PUK.Presented) == 0 }
-
-// A pendingKey is written before the key is generated. Before is what was in
-// the slot then, so that another one found later is known to be ours.
-type pendingKey struct {
-	Profile   string          `json:"profile"`
-	Slot      piv.Slot        `json:"slot"`
-	Into      piv.Slot        `json:"into,omitempty"` // where it is moved to at the end; 0 for nowhere
-	Algorithm piv.Algorithm   `json:"algorithm"`
-	PIN       piv.PINPolicy   `json:"pin_policy"`
-	Touch     piv.TouchPolicy `json:"touch_policy"`
-	Before    []byte          `json:"before,omitempty"`   // SubjectPublicKeyInfo
-	Replaced  []byte          `json:"replaced,omitempty"` // SubjectPublicKeyInfo of the key in Into, which goes
-	Public    []byte          `json:"public,omitempty"`   // SubjectPublicKeyInfo, once known
-	CSR       []byte          `json:"csr,omitempty"`
-	Issued    *enroll.Issued  `json:"issued,omitempty"`
-	// Refused is a key, made for this, that the CA won't certify: it may go.
-	Refused bool `json:"refused,omitempty"`
+func (e *entry) idle() bool {
+	return len(e.Keys) == 0 && e.Ticket == nil && len(e.PUK.Presented) == 0
 }
 
-// home is the slot that the key is for.
-func (k *pendingKey) home() piv.Slot {
-	if k.Into != 0 {
-		return k.Into
+// forget drops the keys in the making. A renewal's ticket stays.
+func (e *entry) forget() { e.Keys, e.Profile, e.By = nil, "", 0 }
+
+// update makes an entry of [firstVersion] one of ours.
+func (e *entry) update() {
+	if e.Key != nil {
+		e.Keys, e.Profile, e.Key = []*pendingKey{e.Key}, e.Key.Profile, nil
 	}
-	return k.Slot
+	e.Version = entryVersion
 }
 
 func (j Journal) path(card uint32) string {
@@ -108,9 +109,10 @@ func (j Journal) load(ca string, card uint32) (*entry, error) {
 		return fresh, err
 	}
 	var e entry
-	if json.NewDecoder(f).Decode(&e) != nil || e.Version != entryVersion || e.Card != card {
+	if json.NewDecoder(f).Decode(&e) != nil || e.Version < firstVersion || e.Version > entryVersion || e.Card != card {
 		return fresh, nil
 	}
+	e.update()
 	if ca != "" && e.CA != ca {
 		fresh.PUKTried, fresh.PUKSettled, fresh.PINSet = e.PUKTried, e.PUKSettled, e.PINSet
 		return fresh, nil
@@ -142,8 +144,12 @@ func (j Journal) done(card uint32) error {
 // Forget drops what is pending for a card: it was reset.
 func (j Journal) Forget(card uint32) error { return j.done(card) }
 
-// Pending reports whether a key or certificate in the making, for that slot, waits for the next run.
+// Pending reports whether a key or certificate in the making waits for the next run: one for
+// that slot, or one that goes with its certificate.
 func (j Journal) Pending(ca string, card uint32, slot piv.Slot) bool {
 	e, err := j.load(ca, card)
-	return err == nil && e.Key != nil && e.Key.home() == slot && !e.Key.Refused
+	if err != nil || len(e.Keys) == 0 || e.Keys[0].Refused {
+		return false
+	}
+	return e.By == slot || slices.ContainsFunc(e.Keys, func(k *pendingKey) bool { return k.home() == slot })
 }

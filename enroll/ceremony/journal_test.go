@@ -11,10 +11,10 @@ import (
 func TestJournal(t *testing.T) {
 	j := Journal{Dir: filepath.Join(t.TempDir(), "state", "signet")}
 	e, err := j.load("https://a", 7)
-	if err != nil || e.Key != nil {
+	if err != nil || len(e.Keys) != 0 {
 		t.Fatalf("nothing pending: %+v, %v", e, err)
 	}
-	e.Key = &pendingKey{Profile: "user", Slot: piv.SlotAuthentication, Public: []byte{1}}
+	e.Keys = []*pendingKey{{Profile: "user", Slot: piv.SlotAuthentication, Public: []byte{1}}}
 	if err := j.save(e); err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("the folder: %v, %v", info.Mode(), err)
 	}
 	again, err := j.load("https://a", 7)
-	if err != nil || again.Key == nil || again.Key.Profile != "user" {
+	if err != nil || len(again.Keys) != 1 || again.Keys[0].Profile != "user" {
 		t.Errorf("read back: %+v, %v", again, err)
 	}
 	for name, get := range map[string]func() (*entry, error){
@@ -37,11 +37,11 @@ func TestJournal(t *testing.T) {
 			return j.load("https://a", 7)
 		},
 		"another form": func() (*entry, error) {
-			damage(t, j.path(7), `{"version":2,"ca":"https://a","card":7}`)
+			damage(t, j.path(7), `{"version":3,"ca":"https://a","card":7}`)
 			return j.load("https://a", 7)
 		},
 	} {
-		if e, err := get(); err != nil || e.Key != nil || e.Version != entryVersion {
+		if e, err := get(); err != nil || len(e.Keys) != 0 || e.Version != entryVersion {
 			t.Errorf("%s: %+v, %v", name, e, err)
 		}
 	}
@@ -49,6 +49,26 @@ func TestJournal(t *testing.T) {
 		if err := j.Forget(7); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// What an earlier version has left is taken up: it had one key.
+func TestFirstJournal(t *testing.T) {
+	j := Journal{Dir: t.TempDir()}
+	damage(t, j.path(7), `{"version":1,"ca":"https://a","card":7,"pin_set":true,
+		"key":{"profile":"user","slot":148,"into":154,"algorithm":"P-256","pin_policy":2,"touch_policy":1,"public":"AQ=="}}`)
+	e, err := j.load("https://a", 7)
+	if err != nil || len(e.Keys) != 1 || e.Keys[0].Profile != "user" || e.Profile != "user" || e.Key != nil || !e.PINSet {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if !j.Pending("https://a", 7, piv.SlotAuthentication) {
+		t.Error("its key is for slot 9a, and is not pending")
+	}
+	if err := j.save(e); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := j.load("https://a", 7); err != nil || again.Version != entryVersion || len(again.Keys) != 1 {
+		t.Errorf("saved, and read back: %+v, %v", again, err)
 	}
 }
 

@@ -1,9 +1,9 @@
 package ceremony
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"signet/piv"
 )
@@ -11,13 +11,21 @@ import (
 // A Preview is what a run would do, in words.
 type Preview struct {
 	Card piv.Info `json:"card"`
-	// Wants is the key that the CA wants; "" where it was not asked.
+	// Wants is the key that the CA wants; "" where it was not asked. With are those that
+	// it wants together with it.
 	Wants string   `json:"wants,omitempty"`
+	With  []Wanted `json:"with,omitempty"`
 	Steps []string `json:"steps"`           // in their order; none where there is nothing to do
 	Stops string   `json:"stops,omitempty"` // why the run would end before them, if it would
 
 	keeps bool // the CA keeps the card's PUK
 	kept  bool // it has one already
+}
+
+// A Wanted is a key that the CA wants, in words.
+type Wanted struct {
+	Profile string `json:"profile"`
+	Wants   string `json:"wants"`
 }
 
 // PreviewSetUp looks at the card and says what [SetUp] would do. It writes nothing and
@@ -40,18 +48,20 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pending && !r.entry.Key.Refused {
-		k := r.entry.Key
-		if err := p.setUp(ctx, cfg.Card, false, Tries{}); err != nil {
-			return nil, err
+	if !pending {
+		return p, r.preview(ctx, p)
+	}
+	if err := p.setUp(ctx, cfg.Card, false, Tries{}); err != nil {
+		return nil, err
+	}
+	for _, k := range r.entry.Keys {
+		if k.made() {
+			p.add("go on with the %s key in slot %s that an earlier run made for profile %s", k.Algorithm, k.Slot, k.Profile)
+		} else {
+			p.make(k)
 		}
-		p.add("go on with the %s key in slot %s that an earlier run made for profile %s", k.Algorithm, k.Slot, k.Profile)
-		return p, nil
 	}
-	if pending {
-		r.refused, r.entry.Key = r.entry.Key.Public, nil
-	}
-	return p, r.preview(ctx, p)
+	return p, nil
 }
 
 func (r *run) preview(ctx context.Context, p *Preview) error {
@@ -59,24 +69,10 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 	if err != nil {
 		return err
 	}
-	if err := r.choose(ctx, offer); err != nil {
+	if err := r.choose(ctx, offer.Profile, membersOf(offer)); err != nil {
 		return err
 	}
-	p.Wants = r.wants
-	k := r.entry.Key
-	o, err := r.look(ctx, k.Slot)
-	if err != nil {
-		return err
-	}
-	there, err := r.inSlot(ctx, k.Slot)
-	if err != nil {
-		return err
-	}
-	inUse := o.Certificate != nil || o.unreadable || there != nil
-	inUse = inUse && (there == nil || !bytes.Equal(there, r.refused))
-	if inUse && !r.Force {
-		p.Stops = (&OccupiedError{o.Occupied}).Error() + ": it would be kept"
-	}
+	p.Wants, p.With = r.wants[0].Wants, r.wants[1:]
 	if p.keeps = r.keeping(); p.keeps {
 		now, err := r.ca.PUK(ctx, p.Card.Serial)
 		if err != nil {
@@ -84,16 +80,62 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		}
 		p.kept = now.Current != ""
 	}
+	asked, err := r.previewSlots(ctx, p)
+	if err != nil {
+		return err
+	}
 	if err := p.setUp(ctx, r.Card, false, r.tries); err != nil {
 		return err
 	}
-	if inUse {
-		p.add("ask whether what slot %s holds may be destroyed", k.Slot)
-	}
-	p.add("make a %s key in slot %s, which wants the PIN: %s, a touch: %s", k.Algorithm, k.Slot, k.PIN, k.Touch)
-	p.add("have it certified for profile %s", k.Profile)
-	p.add("write the certificate to slot %s, and have the card prove that the two belong together", k.Slot)
+	p.Steps = append(p.Steps, asked...)
+	p.keys(r.entry.Keys)
 	return nil
+}
+
+// previewSlots says what is to be asked about slots that are in use.
+func (r *run) previewSlots(ctx context.Context, p *Preview) (asked []string, err error) {
+	e := &OccupiedError{Card: p.Card}
+	for _, k := range r.entry.Keys {
+		o, inUse, err := r.occupied(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		if inUse {
+			e.InUse = append(e.InUse, o)
+			asked = append(asked, fmt.Sprintf("ask whether what slot %s holds may be destroyed", k.Slot))
+		}
+	}
+	if len(e.InUse) > 0 && !r.Force {
+		p.Stops = e.Error() + ": it would be kept"
+	}
+	return asked, nil
+}
+
+// keys says what is done with the keys: all are certified, or none is.
+func (p *Preview) keys(keys []*pendingKey) {
+	for _, k := range keys {
+		p.make(k)
+	}
+	if len(keys) == 1 {
+		p.add("have it certified for profile %s", keys[0].Profile)
+	} else {
+		p.add("have all %d certified at once, for profiles %s", len(keys), profilesOf(keys))
+	}
+	for _, k := range keys {
+		p.add("write the certificate to slot %s, and have the card prove that the two belong together", k.Slot)
+	}
+}
+
+func (p *Preview) make(k *pendingKey) {
+	p.add("make a %s key in slot %s, which wants the PIN: %s, a touch: %s", k.Algorithm, k.Slot, k.PIN, k.Touch)
+}
+
+func profilesOf(keys []*pendingKey) string {
+	var all []string
+	for _, k := range keys {
+		all = append(all, k.Profile)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (p *Preview) add(format string, args ...any) {

@@ -30,21 +30,10 @@ func Renew(ctx context.Context, cfg Config, newKey bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	pending, err := r.pending(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if pending && !r.entry.Key.Refused {
-		return r.resume(ctx)
-	}
-	if pending {
-		r.refused = r.entry.Key.Public
-	}
-	r.entry.Key = nil
 	if newKey {
-		return r.renewKey(ctx)
+		return r.goOn(ctx, r.renewKey)
 	}
-	return r.renewSame(ctx)
+	return r.goOn(ctx, r.renewSame)
 }
 
 // renewSame signs a new CSR with the key that is there.
@@ -65,8 +54,9 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.entry.Key = &pendingKey{Profile: offer.Profile, Slot: r.Slot, Algorithm: key.Algorithm,
-		PIN: key.PINPolicy, Touch: key.TouchPolicy, Before: spki, Public: spki}
+	r.entry.Keys = []*pendingKey{{Profile: offer.Profile, Slot: r.Slot, Algorithm: key.Algorithm,
+		PIN: key.PINPolicy, Touch: key.TouchPolicy, Before: spki, Public: spki}}
+	r.entry.Profile, r.entry.By = offer.Profile, r.Slot
 	if err := r.request(ctx, offer); err != nil {
 		return nil, err
 	}
@@ -83,10 +73,11 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.choose(ctx, offer); err != nil {
+	if err := r.choose(ctx, offer.Profile, membersOf(offer)[:1]); err != nil {
 		return nil, err
 	}
-	beside, err := r.beside(ctx, offer)
+	r.entry.By = r.Slot
+	beside, err := r.beside(ctx, &offer.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +100,10 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 func (r *run) clearOwn(ctx context.Context, lost bool) (err error) {
 	// What is in the slot now goes to disk with the ticket, so that no later run takes it
 	// for the new key.
-	k := r.entry.Key
+	k := r.entry.Keys[0]
 	if k.Slot != r.Slot {
 		// The profile has moved to another slot, which may be in use.
-		err = r.clearSlot(ctx)
+		err = r.clearSlots(ctx, r.entry.Keys)
 	} else {
 		k.Before, err = r.inSlot(ctx, k.Slot)
 	}
@@ -159,7 +150,7 @@ func (r *run) known(ctx context.Context) error {
 	if err := r.unlock(ctx); err != nil {
 		return err
 	}
-	if err := r.connect(ctx, cert); err != nil {
+	if err := r.connect(ctx, r.Slot, cert); err != nil {
 		return err
 	}
 	serial, ok := ca.SerialOf(cert.SerialNumber)
@@ -197,9 +188,9 @@ func (r *run) matching(ctx context.Context, s piv.Slot) (*x509.Certificate, erro
 	return cert, nil
 }
 
-// connect asks as the holder of cert: the card signs the TLS handshake.
-func (r *run) connect(ctx context.Context, cert *x509.Certificate) error {
-	signer, err := r.signer(ctx, r.Slot)
+// connect asks as the holder of cert, in slot s: the card signs the TLS handshake.
+func (r *run) connect(ctx context.Context, s piv.Slot, cert *x509.Certificate) error {
+	signer, err := r.signer(ctx, s)
 	if err != nil {
 		return err
 	}

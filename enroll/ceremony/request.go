@@ -13,33 +13,53 @@ import (
 	"signet/piv"
 )
 
-// request signs a CSR on the card, with the attestation and the server's nonce in it.
-// It asks for no names: they come from the account.
+// request signs a CSR of each key on the card, all with the server's nonce in them. They
+// are on disk once all are signed: CSRs of different nonces are never handed in together.
 func (r *run) request(ctx context.Context, offer *enroll.Offer) error {
-	k := r.entry.Key
+	members := membersOf(offer)
+	var all [][]byte
+	for _, k := range r.entry.Keys {
+		plan := planFor(members, k.Profile)
+		if plan == nil {
+			return errPlanChanged
+		}
+		csr, err := r.sign(ctx, k, plan, offer.Nonce)
+		if err != nil {
+			return err
+		}
+		all = append(all, csr)
+	}
+	for i, k := range r.entry.Keys {
+		k.CSR = all[i]
+	}
+	return r.save()
+}
+
+// sign makes a CSR, with the attestation and the nonce in it. It asks for no names: they
+// come from the account.
+func (r *run) sign(ctx context.Context, k *pendingKey, plan *enroll.Plan, nonce enroll.Nonce) ([]byte, error) {
 	var template x509.CertificateRequest
-	piv.AddNonce(&template, offer.Nonce)
-	if offer.Plan.Attestation != enroll.AttestationNone {
-		r.UI.Step(StepAttest)
+	piv.AddNonce(&template, nonce)
+	if plan.Attestation != enroll.AttestationNone {
+		r.step(StepAttest, k)
 		a, err := r.Card.Attest(ctx, k.Slot)
 		switch {
 		case err == nil:
 			piv.AddAttestation(&template, a)
-		case gone(err) || offer.Plan.Attestation == enroll.AttestationRequired:
-			return attestFailed(err)
+		case gone(err) || plan.Attestation == enroll.AttestationRequired:
+			return nil, attestFailed(err)
 		}
 	}
 	signer, err := r.signer(ctx, k.Slot)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.UI.Step(StepSign)
+	r.step(StepSign, k)
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &template, signer)
 	if err != nil {
-		return fmt.Errorf("signing the request on the card: %w", err)
+		return nil, fmt.Errorf("signing the request on the card: %w", err)
 	}
-	k.CSR = csr
-	return r.save()
+	return csr, nil
 }
 
 func attestFailed(err error) error {

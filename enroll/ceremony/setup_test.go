@@ -63,7 +63,7 @@ func (p *person) NewPUK(_ context.Context, refused error) (string, error) { retu
 func (p *person) PUK(_ context.Context, _ int, refused error) (string, error) {
 	return p.puk, refused
 }
-func (p *person) Replace(context.Context, ceremony.Occupied) error {
+func (p *person) Replace(context.Context, []ceremony.Occupied) error {
 	return errors.New("there is nothing to replace")
 }
 

@@ -17,13 +17,13 @@ import (
 
 // beside has the chosen key made in a free slot beside the one that it is for, where the
 // CA takes a key from there and the card moves keys. It reports whether it will be.
-func (r *run) beside(ctx context.Context, offer *enroll.Offer) (bool, error) {
-	k := r.entry.Key
+func (r *run) beside(ctx context.Context, plan *enroll.Plan) (bool, error) {
+	k := r.entry.Keys[0]
 	_, holder := r.ca.(Renewer)
 	if !holder || k.Slot != r.Slot || r.Card.Info().Firmware.Less(piv.FirstMoving) {
 		return false, nil
 	}
-	for _, s := range offer.Plan.AlsoSlots {
+	for _, s := range plan.AlsoSlots {
 		free, err := r.free(ctx, s)
 		if err != nil {
 			return false, err
@@ -37,7 +37,7 @@ func (r *run) beside(ctx context.Context, offer *enroll.Offer) (bool, error) {
 			return true, err
 		}
 	}
-	r.UI.Note(fmt.Sprintf("of the slots that the CA takes a new key from, %v, none is free: the old key is destroyed first", slices.Clone(offer.Plan.AlsoSlots)))
+	r.UI.Note(fmt.Sprintf("of the slots that the CA takes a new key from, %v, none is free: the old key is destroyed first", slices.Clone(plan.AlsoSlots)))
 	return false, nil
 }
 
@@ -48,19 +48,15 @@ func (r *run) free(ctx context.Context, s piv.Slot) (bool, error) {
 		return false, err
 	}
 	if there != nil {
-		return r.refused != nil && bytes.Equal(there, r.refused), nil
+		return r.useless(there), nil
 	}
 	o, err := r.look(ctx, s)
 	return o.Certificate == nil && !o.unreadable, err
 }
 
 // moved reports whether the key in the making is in its last place already.
-func (r *run) moved(ctx context.Context) (bool, error) {
-	k := r.entry.Key
-	if k.Into == 0 || k.Public == nil {
-		return false, nil
-	}
-	if !k.Into.Valid() {
+func (r *run) moved(ctx context.Context, k *pendingKey) (bool, error) {
+	if !k.Into.Valid() || !k.made() {
 		return false, nil
 	}
 	there, err := r.inSlot(ctx, k.Into)
@@ -70,26 +66,25 @@ func (r *run) moved(ctx context.Context) (bool, error) {
 // swap puts the new key in the old one's place. Until the new certificate is on the
 // card, and the new key has been proved to be its own, nothing of the old one is
 // touched. What was done the card itself tells: cut anywhere, the next run goes on.
-func (r *run) swap(ctx context.Context, cert *x509.Certificate) (*x509.Certificate, error) {
-	k := r.entry.Key
-	moved, err := r.moved(ctx)
+func (r *run) swap(ctx context.Context, k *pendingKey, cert *x509.Certificate) (*x509.Certificate, error) {
+	moved, err := r.moved(ctx, k)
 	if err != nil {
 		return nil, err
 	}
 	if !moved {
 		// Here it also turns out whether the card has room for it.
-		if _, err := r.installIn(ctx, k.Slot, cert); err != nil {
+		if _, err := r.installIn(ctx, k, k.Slot, cert); err != nil {
 			return nil, err
 		}
 		r.UI.Step(StepSwap)
-		if err := r.makeWay(ctx); err != nil {
+		if err := r.makeWay(ctx, k); err != nil {
 			return nil, err
 		}
 		if err := r.Card.MoveKey(ctx, k.Slot, k.Into); err != nil {
 			return nil, err
 		}
 	}
-	back, err := r.installIn(ctx, k.Into, cert)
+	back, err := r.installIn(ctx, k, k.Into, cert)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +95,7 @@ func (r *run) swap(ctx context.Context, cert *x509.Certificate) (*x509.Certifica
 }
 
 // makeWay destroys the old key, and no other.
-func (r *run) makeWay(ctx context.Context) error {
-	k := r.entry.Key
+func (r *run) makeWay(ctx context.Context, k *pendingKey) error {
 	there, err := r.inSlot(ctx, k.Into)
 	switch {
 	case err != nil || there == nil:
@@ -128,7 +122,7 @@ func (r *run) supersede(ctx context.Context, cert *x509.Certificate) (done []ca.
 }
 
 func (r *run) revokeOld(ctx context.Context, cert *x509.Certificate) (done []ca.Serial, err error) {
-	signer, err := r.signer(ctx, r.entry.Key.home())
+	signer, err := r.signer(ctx, r.entry.Keys[0].home())
 	if err != nil {
 		return nil, err
 	}

@@ -51,9 +51,9 @@ type UI interface {
 	// PUK asks for the PUK in force; tries is 0 where the card doesn't tell how many are
 	// left. refused is as for PIN.
 	PUK(ctx context.Context, tries int, refused error) (string, error)
-	// Replace asks whether what the slot holds may be destroyed, after it was
+	// Replace asks whether what the slots hold may be destroyed, after it was
 	// decided by [Config.Force] that it may be asked. nil is yes.
-	Replace(ctx context.Context, o Occupied) error
+	Replace(ctx context.Context, all []Occupied) error
 }
 
 // Occupied is a slot that holds something.

@@ -11,6 +11,9 @@ import (
 // unlock verifies the PIN and opens the management key. A card with the
 // factory's secrets gets others first, and one without CHUID and CCC gets those.
 func (r *run) unlock(ctx context.Context) error {
+	if r.open {
+		return nil
+	}
 	r.UI.Step(StepUnlock)
 	tries, err := r.Card.PINTries(ctx)
 	if err != nil {
@@ -49,7 +52,11 @@ func (r *run) unlock(ctx context.Context) error {
 	if err := r.kept(ctx); err != nil {
 		return err
 	}
-	return r.manage(ctx, factory)
+	if err := r.manage(ctx, factory); err != nil {
+		return err
+	}
+	r.open = true
+	return nil
 }
 
 // manage opens the management key, a new one where it is the factory's, and sees to

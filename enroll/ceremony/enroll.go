@@ -1,0 +1,63 @@
+package ceremony
+
+import "context"
+
+// Enroll makes the profile's key on the card, and those of its companions, and gets
+// certificates for them, all or none; or goes on where an earlier run was ended. It fails
+// with *[OccupiedError] where a slot is in use, and with what the card, the CA or the UI
+// fails with.
+func Enroll(ctx context.Context, cfg Config) (*Result, error) {
+	r, err := newRun(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return r.goOn(ctx, r.enroll)
+}
+
+func (r *run) enroll(ctx context.Context) (*Result, error) {
+	offer, err := r.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.choose(ctx, offer.Profile, membersOf(offer)); err != nil {
+		return nil, err
+	}
+	if err := r.clearSlots(ctx, r.entry.Keys); err != nil {
+		return nil, err
+	}
+	r.entry.Ticket, r.entry.Replaces = nil, nil
+	if err := r.unlock(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.generate(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.request(ctx, offer); err != nil {
+		return nil, err
+	}
+	return r.finish(ctx)
+}
+
+// finish hands the CSRs in, unless that was done, and puts the certificates on the card.
+func (r *run) finish(ctx context.Context) (*Result, error) {
+	keys := r.entry.Keys
+	if keys[0].Issued == nil {
+		if err := r.submit(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var all []Installed
+	for _, k := range keys {
+		cert, err := r.install(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Installed{Slot: k.home(), Profile: k.Profile, Certificate: cert, Issued: k.Issued})
+	}
+	superseded := r.supersede(ctx, all[0].Certificate)
+	if err := r.Journal.done(r.entry.Card); err != nil {
+		return nil, err
+	}
+	return &Result{Card: r.Card.Info(), Installed: all[0], With: all[1:],
+		Resumed: r.resumed, Secured: r.secured, Superseded: superseded}, nil
+}
