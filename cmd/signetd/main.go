@@ -31,7 +31,7 @@ func newApp() *cli.App {
 			initCommand(), serveCommand(),
 			userCommand(), codeCommand(), cardCommand(), certCommand(), revokeCommand(),
 			escrowCommand(), pukCommand(),
-			planCommand(), rootCommand(), configCommand(),
+			planCommand(), auditCommand(), rootCommand(), configCommand(),
 			command.Completion("signetd"),
 		},
 	}

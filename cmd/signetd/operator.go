@@ -77,6 +77,7 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/puk.status", operation(o.showPUK))
 	mux.Handle("POST /op/puk.take", operation(o.takePUK))
 	mux.HandleFunc("POST /op/plan.check", o.checkPlans)
+	mux.HandleFunc("POST /op/audit.list", o.listEvents)
 	return mux
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
-	"signet/internal/audit"
 	"signet/internal/problem"
 )
 
@@ -123,12 +122,12 @@ func (o *operator) fell(ctx context.Context, f enroll.Fall, err error, dry bool)
 
 func (o *operator) loseCard(ctx context.Context, in cardStep) (fallen, error) {
 	loss := enroll.Loss{Temporary: time.Duration(in.TemporarySeconds) * time.Second, Note: in.Note}
-	f, err := o.holdings.Lose(ctx, in.Serial, loss, audit.Operator, in.Dry)
+	f, err := o.holdings.Lose(ctx, in.Serial, loss, actorOf(ctx), in.Dry)
 	return o.fell(ctx, f, err, in.Dry)
 }
 
 func (o *operator) findCard(ctx context.Context, in cardStep) (fallen, error) {
-	f, err := o.holdings.Find(ctx, in.Serial, in.Note, audit.Operator, in.Dry)
+	f, err := o.holdings.Find(ctx, in.Serial, in.Note, actorOf(ctx), in.Dry)
 	return o.fell(ctx, f, err, in.Dry)
 }
 
@@ -137,12 +136,12 @@ func (o *operator) retireCard(ctx context.Context, in cardStep) (fallen, error) 
 	if err != nil {
 		return fallen{}, &badInput{err}
 	}
-	f, err := o.holdings.Retire(ctx, in.Serial, reason, in.Note, audit.Operator, in.Dry)
+	f, err := o.holdings.Retire(ctx, in.Serial, reason, in.Note, actorOf(ctx), in.Dry)
 	return o.fell(ctx, f, err, in.Dry)
 }
 
 func (o *operator) assignCard(ctx context.Context, in cardStep) (fallen, error) {
-	f, err := o.holdings.Assign(ctx, in.Serial, in.Account, in.Note, audit.Operator, in.Dry)
+	f, err := o.holdings.Assign(ctx, in.Serial, in.Account, in.Note, actorOf(ctx), in.Dry)
 	return o.fell(ctx, f, err, in.Dry)
 }
 
@@ -201,7 +200,7 @@ func (o *operator) importCards(ctx context.Context, in newCards) (importedCards,
 	for i, serial := range in.Serials {
 		cards[i] = enroll.Card{Serial: serial, Note: in.Note}
 	}
-	added, err := o.holdings.Import(ctx, cards, audit.Operator)
+	added, err := o.holdings.Import(ctx, cards, actorOf(ctx))
 	return importedCards{added, len(cards) - added}, err
 }
 
@@ -240,7 +239,7 @@ func (o *operator) leave(ctx context.Context, in userStep, remove bool) (userGon
 	if err != nil {
 		return userGone{}, err
 	}
-	f, err := o.holdings.Leave(ctx, in.Name, l, audit.Operator, in.Dry)
+	f, err := o.holdings.Leave(ctx, in.Name, l, actorOf(ctx), in.Dry)
 	out, err := o.fell(ctx, f, err, in.Dry)
 	if err != nil || remove || in.Dry {
 		return userGone{before, out}, err

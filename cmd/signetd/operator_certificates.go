@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"signet/ca"
-	"signet/internal/audit"
 	"signet/internal/problem"
 	"signet/revocation"
 )
@@ -187,19 +186,19 @@ func (o *operator) revoke(ctx context.Context, in oneCert) (certificate, error) 
 		return o.hold(ctx, in)
 	}
 	return o.change(ctx, in, func(serial ca.Serial) (ca.Certificate, error) {
-		return o.revoker.Revoke(ctx, serial, reason, audit.Operator)
+		return o.revoker.Revoke(ctx, serial, reason, actorOf(ctx))
 	})
 }
 
 func (o *operator) hold(ctx context.Context, in oneCert) (certificate, error) {
 	return o.change(ctx, in, func(serial ca.Serial) (ca.Certificate, error) {
-		return o.revoker.Hold(ctx, serial, audit.Operator)
+		return o.revoker.Hold(ctx, serial, actorOf(ctx))
 	})
 }
 
 func (o *operator) release(ctx context.Context, in oneCert) (certificate, error) {
 	return o.change(ctx, in, func(serial ca.Serial) (ca.Certificate, error) {
-		return o.revoker.Release(ctx, serial, audit.Operator)
+		return o.revoker.Release(ctx, serial, actorOf(ctx))
 	})
 }
 

@@ -79,7 +79,7 @@ func localClient(ctx context.Context, conf *Config) (*operatorClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &operatorClient{http: &http.Client{Transport: inProcess{o.Handler()}}, close: o.store.Close}, nil
+	return &operatorClient{http: &http.Client{Transport: inProcess{asLogin(ownLogin(), o.Handler())}}, close: o.store.Close}, nil
 }
 
 // call does one operation: in and out are its JSON objects.

@@ -8,7 +8,6 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
-	"signet/internal/audit"
 	"signet/internal/problem"
 	"signet/revocation"
 )
@@ -145,7 +144,7 @@ func (o *operator) manyDoer(in manyCerts) (func(context.Context, func(revocation
 	switch in.Action {
 	case actionRelease:
 		return func(ctx context.Context, progress func(revocation.Batch)) (revocation.Batch, error) {
-			return o.revoker.ReleaseAll(ctx, in.Serials, audit.Operator, progress)
+			return o.revoker.ReleaseAll(ctx, in.Serials, actorOf(ctx), progress)
 		}, nil
 	case actionRevoke:
 		var err error
@@ -157,6 +156,6 @@ func (o *operator) manyDoer(in manyCerts) (func(context.Context, func(revocation
 		return nil, &badInput{fmt.Errorf("%q can't be done to many certificates", in.Action)}
 	}
 	return func(ctx context.Context, progress func(revocation.Batch)) (revocation.Batch, error) {
-		return o.revoker.RevokeAll(ctx, in.Serials, reason, audit.Operator, progress)
+		return o.revoker.RevokeAll(ctx, in.Serials, reason, actorOf(ctx), progress)
 	}, nil
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,30 +30,44 @@ func (l *peerListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		uid, err := peer(conn)
-		if err == nil && (uid == 0 || int(uid) == os.Geteuid()) {
-			return conn, nil
+		cred, err := peer(conn)
+		if err == nil && (cred.Uid == 0 || int(cred.Uid) == os.Geteuid()) {
+			return &loginConn{Conn: conn, login: loginOf(int(cred.Pid), cred.Uid)}, nil
 		}
-		l.logger.Warn("operator's socket: refused a connection", "uid", uid, "error", err)
+		l.logger.Warn("operator's socket: refused a connection", "uid", cred.Uid, "error", err)
 		conn.Close()
 	}
 }
 
-// peer is the user ID of the process at the other end.
-func peer(conn net.Conn) (uid uint32, err error) {
+// peer is the process at the other end.
+func peer(conn net.Conn) (cred unix.Ucred, err error) {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return 0, err
+		return cred, err
 	}
-	var cred *unix.Ucred
+	var there *unix.Ucred
 	var credErr error
 	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		there, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	}); err != nil {
-		return 0, err
+		return cred, err
 	}
 	if credErr != nil {
-		return 0, credErr
+		return cred, credErr
 	}
-	return cred.Uid, nil
+	return *there, nil
+}
+
+// ownLogin is who runs this process.
+func ownLogin() string { return loginOf(os.Getpid(), uint32(os.Geteuid())) }
+
+// loginOf is who logged in to start the process, which "sudo" and "su" leave as it was
+// (proc(5), /proc/pid/loginuid); its user where the system doesn't keep that.
+func loginOf(pid int, uid uint32) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/loginuid", pid))
+	login, parseErr := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil || parseErr != nil || login == math.MaxUint32 { // nobody logged in: (uid_t)-1
+		login = uint64(uid)
+	}
+	return userName(login)
 }

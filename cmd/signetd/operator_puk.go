@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"signet/enroll"
-	"signet/internal/audit"
 )
 
 // pukNumber is the input of operations on one request for a PUK.
@@ -61,11 +60,11 @@ func (o *operator) listPUKRequests(ctx context.Context, _ none) ([]enroll.PUKReq
 }
 
 func (o *operator) approvePUK(ctx context.Context, in pukNumber) (enroll.PUKRequest, error) {
-	return o.escrow.Approve(ctx, in.Number, audit.Operator)
+	return o.escrow.Approve(ctx, in.Number, actorOf(ctx))
 }
 
 func (o *operator) denyPUK(ctx context.Context, in pukNumber) (enroll.PUKRequest, error) {
-	return o.escrow.Deny(ctx, in.Number, audit.Operator)
+	return o.escrow.Deny(ctx, in.Number, actorOf(ctx))
 }
 
 func (o *operator) showPUK(ctx context.Context, in pukCard) ([]keptPUK, error) {
@@ -90,5 +89,5 @@ func (o *operator) showPUK(ctx context.Context, in pukCard) ([]keptPUK, error) {
 }
 
 func (o *operator) takePUK(ctx context.Context, in pukCard) ([]enroll.Escrowed, error) {
-	return o.escrow.Take(ctx, in.Card, in.Reason, audit.Operator)
+	return o.escrow.Take(ctx, in.Card, in.Reason, actorOf(ctx))
 }

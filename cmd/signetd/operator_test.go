@@ -143,7 +143,7 @@ func TestTheSocketKnowsItsPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if uid, err := peer(conn); err != nil || int(uid) != os.Geteuid() {
-		t.Errorf("the peer is %d, %v", uid, err)
+	if got, want := actorOf(connLogin(t.Context(), conn)), "@operator:"+ownLogin(); got != want || ownLogin() == "" {
+		t.Errorf("the peer is %q, want %q", got, want)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"signet/enroll"
-	"signet/internal/audit"
 )
 
 // A user is an account as the operator sees it. The password's hash stays behind.
@@ -47,7 +46,7 @@ type named struct {
 }
 
 func (o *operator) addUser(ctx context.Context, in newUser) (user, error) {
-	a, err := o.accounts.Add(ctx, enroll.NewAccount(in), audit.Operator)
+	a, err := o.accounts.Add(ctx, enroll.NewAccount(in), actorOf(ctx))
 	return userOf(a), err
 }
 
@@ -69,7 +68,7 @@ func (o *operator) showUser(ctx context.Context, in named) (user, error) {
 }
 
 func (o *operator) setPassword(ctx context.Context, in named) (user, error) {
-	if err := o.accounts.SetPassword(ctx, in.Name, in.Password, audit.Operator); err != nil {
+	if err := o.accounts.SetPassword(ctx, in.Name, in.Password, actorOf(ctx)); err != nil {
 		return user{}, err
 	}
 	return o.showUser(ctx, in)
@@ -85,7 +84,7 @@ type userChange struct {
 }
 
 func (o *operator) changeUser(ctx context.Context, in userChange) (user, error) {
-	a, err := o.accounts.Update(ctx, in.Name, audit.Operator, func(a *enroll.Account) error {
+	a, err := o.accounts.Update(ctx, in.Name, actorOf(ctx), func(a *enroll.Account) error {
 		set(&a.FullName, in.FullName)
 		set(&a.Email, in.Email)
 		set(&a.Roles, in.Roles)
@@ -102,7 +101,7 @@ func set[T any](field, to *T) {
 }
 
 func (o *operator) enableUser(ctx context.Context, in named) (user, error) {
-	if err := o.accounts.Enable(ctx, in.Name, audit.Operator); err != nil {
+	if err := o.accounts.Enable(ctx, in.Name, actorOf(ctx)); err != nil {
 		return user{}, err
 	}
 	return o.showUser(ctx, in)
@@ -133,7 +132,7 @@ func (o *operator) newCode(ctx context.Context, in codeRequest) (newCode, error)
 		}
 	}
 	ttl := time.Duration(in.TTLSeconds) * time.Second
-	secret, code, err := o.codes.New(ctx, in.Account, in.Profile, ttl, audit.Operator)
+	secret, code, err := o.codes.New(ctx, in.Account, in.Profile, ttl, actorOf(ctx))
 	if err != nil {
 		return newCode{}, err
 	}

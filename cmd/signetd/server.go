@@ -138,6 +138,7 @@ func (s *server) servers(l *listeners) []oneServer {
 	https.TLSConfig = s.certificate.tlsConfig()
 	operator := s.httpServer(func(a *authority) http.Handler { return a.operatorHandler })
 	operator.WriteTimeout = 0 // a listing may be long
+	operator.ConnContext = connLogin
 	return []oneServer{
 		{https, l.https, true},
 		{s.httpServer(func(a *authority) http.Handler { return a.site.HTTP }), l.http, false},

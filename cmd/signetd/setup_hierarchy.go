@@ -123,7 +123,7 @@ func (s *setup) newHierarchy(ctx context.Context) (*ca.Hierarchy, error) {
 // record keeps the CA's own certificates in the store.
 func (s *setup) record(ctx context.Context, all []*ca.Certificate) error {
 	for _, cert := range all {
-		e := audit.Event{Time: s.now().UTC(), Actor: audit.Operator, Action: "ca.create", Object: cert.Serial.String()}
+		e := audit.Event{Time: s.now().UTC(), Actor: operatorNamed(ownLogin()), Action: "ca.create", Object: cert.Serial.String()}
 		if err := s.store.RecordCertificate(ctx, *cert, e); err != nil && !errors.Is(err, enroll.ErrExists) {
 			return err
 		}

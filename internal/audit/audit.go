@@ -32,8 +32,9 @@ type Event struct {
 	Detail map[string]string `json:"detail,omitempty"`
 }
 
-// Operator is the actor of the commands on the CA's host; Server that of what
-// the server does by itself. Neither can be an account's name.
+// Operator is the actor of the commands on the CA's host, followed by a colon and the name
+// of who logged in there, where that is known: "@operator:alice". Server is that of what
+// the server does by itself. None can be an account's name.
 const (
 	Operator = "@operator"
 	Server   = "@signetd"
