@@ -18,7 +18,7 @@ BUILD_NEEDS := gcc libc6-dev pkg-config libpcsclite-dev
 # To run the main job: a web server, and a TLS client that signs with the card.
 DEMO_NEEDS := $(BUILD_NEEDS) nginx openssl curl opensc libengine-pkcs11-openssl procps
 # To be judged by others' programs.
-TEST_NEEDS := $(DEMO_NEEDS) git apache2 caddy haproxy stunnel4 postgresql gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
+TEST_NEEDS := $(DEMO_NEEDS) git apache2 apache2-dev libssl-dev caddy haproxy stunnel4 postgresql gnutls-bin libnss3-tools strace pcscd vsmartcard-vpcd \
 	yubikey-manager yubico-piv-tool ykcs11 systemd \
 	strongswan-pki libstrongswan-standard-plugins libstrongswan-extra-plugins
 # To be tried with others' servers and browsers.

@@ -34,6 +34,11 @@ const (
 // runCases starts a recipe's server and tries everything at it.
 func runCases(t *testing.T, r recipe) {
 	t.Parallel()
+	tryCases(t, r)
+}
+
+func tryCases(t *testing.T, r recipe) {
+	t.Helper()
 	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseDropped, caseExpired, caseStranger, caseSelfMade, caseRevoked,
 		caseLingering, caseMissing, caseRunOut, caseHealth)
 	s := start(t, r)
