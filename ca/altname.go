@@ -9,9 +9,9 @@ import (
 	"net/mail"
 	"strings"
 
-	"go.step.sm/crypto/x509util"
 	"golang.org/x/crypto/cryptobyte"
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
+	"golang.org/x/net/idna"
 )
 
 // An altName is one subject alternative name.
@@ -29,23 +29,32 @@ var (
 	oidUPN = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 3}
 )
 
-var altNameTypes = map[string]string{
-	"email": x509util.EmailType, "upn": x509util.UserPrincipalNameType,
-	"dns": x509util.DNSType, "ip": x509util.IPType,
-}
-
 // marshalAltNames makes the value of a subjectAltName extension (RFC 5280,
 // Section 4.2.1.6).
-func marshalAltNames(names []altName) ([]byte, error) {
-	sequence := make([]asn1.RawValue, 0, len(names))
+func marshalAltNames(names []altName) []byte {
+	all := make([][]byte, 0, len(names))
 	for _, n := range names {
-		v, err := x509util.SubjectAlternativeName{Type: altNameTypes[n.kind], Value: n.value}.RawValue()
-		if err != nil {
-			return nil, &NameError{"name.characters", fmt.Sprintf("%s can't be an alternative name: %v", n, err)}
-		}
-		sequence = append(sequence, v)
+		all = append(all, n.general())
 	}
-	return asn1.Marshal(sequence)
+	return der(casn1.SEQUENCE, all...)
+}
+
+// general is n as a GeneralName. Its value is one that the functions below have let pass.
+func (n altName) general() []byte {
+	switch n.kind {
+	case "email":
+		return der(implicit(1), []byte(n.value))
+	case "dns":
+		return der(implicit(2), []byte(n.value))
+	case "ip":
+		ip := net.ParseIP(n.value)
+		if v4 := ip.To4(); v4 != nil {
+			ip = v4
+		}
+		return der(implicit(7), ip)
+	default: // "upn", an OtherName
+		return der(explicit(0), derOID(oidUPN), der(explicit(0), der(casn1.UTF8String, []byte(n.value))))
+	}
 }
 
 // parseAltNames reads the value of a subjectAltName extension into what
@@ -138,7 +147,7 @@ func hostName(host string) (altName, error) {
 	if ip := net.ParseIP(host); ip != nil {
 		return altName{"ip", ip.String()}, nil
 	}
-	ascii, err := x509util.SanitizeName(host)
+	ascii, err := idna.Lookup.ToASCII(host)
 	if err != nil || !isDNSName(ascii) {
 		return altName{}, &NameError{"name.host", fmt.Sprintf("%q is neither a DNS name nor an IP address", host)}
 	}

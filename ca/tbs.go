@@ -64,11 +64,7 @@ func (i *Issuer) extensions(t *terms) ([][]byte, error) {
 		add(e.Id, e.Critical, e.Value)
 	}
 	if len(t.sans) > 0 {
-		names, err := marshalAltNames(t.sans)
-		if err != nil {
-			return nil, err
-		}
-		add(oidSAN, t.subjectIsEmpty(), names)
+		add(oidSAN, t.subjectIsEmpty(), marshalAltNames(t.sans))
 	}
 	return out, nil
 }
