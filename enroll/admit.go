@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"context"
 	"crypto"
 	"errors"
 	"fmt"
@@ -12,24 +13,42 @@ import (
 // evidence finds the attestation that goes with the submission: in its CSR, or,
 // where the holder of a certificate in force renews it with the same key, the
 // one on file, which proves the same thing of the same key.
-func (s *submitted) evidence() (*piv.Attestation, error) {
+func (e *Enroller) evidence(ctx context.Context, s *submitted) (*piv.Attestation, error) {
 	a, err := piv.AttestationFromCSR(s.csr)
-	if err == nil || !errors.Is(err, piv.ErrNoAttestation) {
+	if err == nil || !errors.Is(err, piv.ErrNoAttestation) || s.id.Certificate == nil {
 		return a, err
 	}
-	if c := s.id.Certificate; c != nil && c.KeyID == s.keyID && c.Card != nil && len(c.Card.Attestation) == 2 {
-		return &piv.Attestation{Slot: c.Card.Attestation[0], Card: c.Card.Attestation[1]}, nil
+	if a := onFile(s.id.Certificate, s.keyID); a != nil {
+		return a, nil
+	}
+	// A companion's key: the certificate that is renewed is another one of the account's.
+	certs, err := e.store.CertificatesOf(ctx, s.id.Account.Name, maxListed)
+	if err != nil {
+		return nil, fmt.Errorf("listing certificates: %w", err)
+	}
+	for i := range certs {
+		if a := onFile(&certs[i], s.keyID); a != nil && statusOf(&certs[i], s.at) == StatusGood {
+			return a, nil
+		}
 	}
 	return nil, piv.ErrNoAttestation
 }
 
+// onFile is the attestation with which c was issued, nil where c is for another key.
+func onFile(c *ca.Certificate, keyID [32]byte) *piv.Attestation {
+	if c.KeyID != keyID || c.Card == nil || len(c.Card.Attestation) != 2 {
+		return nil
+	}
+	return &piv.Attestation{Slot: c.Card.Attestation[0], Card: c.Card.Attestation[1]}
+}
+
 // checkCard verifies the attestation as the profile wants it and fills in s.card.
-func (s *submitted) checkCard(roots *piv.Roots) error {
+func (e *Enroller) checkCard(ctx context.Context, s *submitted, roots *piv.Roots) error {
 	plan := &s.profile.Plan
 	if plan.Attestation == AttestationNone {
 		return nil
 	}
-	a, err := s.evidence()
+	a, err := e.evidence(ctx, s)
 	if errors.Is(err, piv.ErrNoAttestation) {
 		if plan.Attestation == AttestationRequired {
 			return refuse("attestation.missing", "the CSR carries no attestation, and the profile wants one")

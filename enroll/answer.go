@@ -54,7 +54,7 @@ type Issued struct {
 	// CardSerial is the serial number of the card that the key was proved to be
 	// in; 0 without that proof.
 	CardSerial uint32 `json:"card_serial,omitempty"`
-	// Profile is that of the certificate, where several are issued at once.
+	// Profile is the name of the one that it was issued by.
 	Profile string `json:"profile,omitempty"`
 	// With are the certificates issued together with this one, in the order of
 	// their CSRs.

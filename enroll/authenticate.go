@@ -35,6 +35,16 @@ type Identity struct {
 	// Certificate is the one presented; nil with other methods.
 	Certificate *ca.Certificate
 	code        *Code // nil with other methods
+	// codeRenews is the certificate that an unused code renews; nil where it renews none.
+	codeRenews *ca.Certificate
+}
+
+// renewed is the certificate that id proved to hold, as renews has it.
+func (id *Identity) renewed() *ca.Certificate {
+	if id.code != nil {
+		return id.codeRenews
+	}
+	return id.Certificate
 }
 
 // renews is the serial of the certificate that id proved to hold, by showing it
@@ -189,8 +199,9 @@ func (e *Enroller) byCode(ctx context.Context, text string) (*Identity, error) {
 	if code.SpentOn == nil && e.now().After(code.Expires) {
 		return nil, refuse("code.expired", "the code ended "+code.Expires.Format(time.RFC3339))
 	}
+	var renews *ca.Certificate
 	if code.SpentOn == nil && code.Renews != nil {
-		if err := e.stillStands(ctx, *code.Renews); err != nil {
+		if renews, err = e.stillStands(ctx, *code.Renews); err != nil {
 			return nil, err
 		}
 	}
@@ -201,22 +212,22 @@ func (e *Enroller) byCode(ctx context.Context, text string) (*Identity, error) {
 	if account == nil {
 		return nil, ErrCredentials
 	}
-	return e.enabled(&Identity{Account: *account, Method: ByCode, code: &code})
+	return e.enabled(&Identity{Account: *account, Method: ByCode, code: &code, codeRenews: renews})
 }
 
 // stillStands refuses to renew a certificate that was taken back since its
 // holder asked for the code: whoever has the card could go on for ever.
-func (e *Enroller) stillStands(ctx context.Context, serial ca.Serial) error {
+func (e *Enroller) stillStands(ctx context.Context, serial ca.Serial) (*ca.Certificate, error) {
 	held, _, err := e.store.Held(ctx, e.issuer.ID(), serial)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return ErrCredentials
+		return nil, ErrCredentials
 	case err != nil:
-		return fmt.Errorf("reading certificate %s: %w", serial, err)
+		return nil, fmt.Errorf("reading certificate %s: %w", serial, err)
 	case held.Revoked():
-		return refuse("certificate.revoked", "the certificate that this code renews was revoked or is on hold")
+		return nil, refuse("certificate.revoked", "the certificate that this code renews was revoked or is on hold")
 	}
-	return nil
+	return &held, nil
 }
 
 // byCertificate lets in the holder of a certificate in force. The TLS handshake
@@ -246,7 +257,7 @@ func inForce(held *ca.Certificate, cert *x509.Certificate, now time.Time) error 
 		return refusef("certificate."+string(status), "the client certificate is %s", status)
 	case now.Before(held.NotBefore):
 		return refuse("certificate.expired", "the client certificate is not valid yet")
-	case !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
+	case !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth), cert.KeyUsage&x509.KeyUsageDigitalSignature == 0:
 		return refuse("certificate.usage", "the client certificate is not made for client authentication")
 	}
 	return nil

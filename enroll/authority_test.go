@@ -108,10 +108,14 @@ func newAuthority(t testing.TB, adjust ...func(*enroll.Config)) *authority {
 	return a
 }
 
-func profile(t testing.TB, name string, plan enroll.PlanConfig) *enroll.Profile {
+func profile(t testing.TB, name string, plan enroll.PlanConfig, with ...string) *enroll.Profile {
 	t.Helper()
-	p := must(ca.NewProfile(name, ca.DefaultProfile()))
-	return must(enroll.NewProfile(p, plan))
+	return profileOf(t, name, ca.DefaultProfile(), plan, with...)
+}
+
+func profileOf(t testing.TB, name string, c ca.ProfileConfig, plan enroll.PlanConfig, with ...string) *enroll.Profile {
+	t.Helper()
+	return must(enroll.NewProfile(must(ca.NewProfile(name, c)), plan, with...))
 }
 
 // serve stands in for package web: TLS, request ids, the roots.

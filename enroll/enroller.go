@@ -116,6 +116,9 @@ func (e *Enroller) SetPolicy(profiles map[string]*Profile, roots *piv.Roots) err
 			return fmt.Errorf("enroll: the profile under %q is another or none", name)
 		}
 	}
+	if err := CheckSets(profiles); err != nil {
+		return fmt.Errorf("enroll: %w", err)
+	}
 	if roots == nil {
 		roots = piv.NewRoots()
 	}
@@ -143,26 +146,48 @@ func ProfileNames(profiles map[string]*Profile) []string {
 	return names
 }
 
-// profileFor is the profile that id may enroll for under name; "" and "default"
-// mean the one that the code is for, or the account's first.
-func (e *Enroller) profileFor(id *Identity, name string) (*Profile, error) {
+// profileFor is the profile that id may enroll for under name, and the one by which it
+// may: the same, or the one that it is a companion of and whose certificate id showed. ""
+// and "default" mean the one that the code is for, or the account's first. several tells
+// that more CSRs come with it.
+func (e *Enroller) profileFor(in *policy, id *Identity, name string, several bool) (p, main *Profile, err error) {
 	if name == "" || name == "default" {
 		name = id.defaultProfile(e.now())
 	}
 	if name == "" {
-		return nil, refuse("profile.denied", "the account "+id.Account.Name+" has no profile")
+		return nil, nil, refuse("profile.denied", "the account "+id.Account.Name+" has no profile")
 	}
-	if err := mayEnroll(&id.Account, name, e.now()); err != nil {
-		return nil, err
+	granted := name
+	if c := id.Certificate; c != nil && in.isCompanion(name, c.Profile) && (several || !id.Account.mayAt(name, e.now())) {
+		granted = c.Profile
+	}
+	if err := mayEnroll(&id.Account, granted, e.now()); err != nil {
+		return nil, nil, in.explain(err, &id.Account, name)
 	}
 	if id.code != nil && id.code.Profile != "" && id.code.Profile != name {
-		return nil, refusef("profile.denied", "the code is for the profile %q alone", id.code.Profile)
+		return nil, nil, refusef("profile.denied", "the code is for the profile %q alone", id.code.Profile)
 	}
-	p, ok := e.policy.Load().profiles[name]
+	p, ok := in.profiles[name]
 	if !ok {
-		return nil, refusef("profile.unknown", "this CA has no profile %q", name)
+		return nil, nil, refusef("profile.unknown", "this CA has no profile %q", name)
 	}
-	return p, nil
+	return p, in.profiles[granted], nil
+}
+
+// isCompanion reports whether the profile is enrolled together with that main one.
+func (in *policy) isCompanion(profile, main string) bool {
+	p := in.profiles[main]
+	return p != nil && slices.Contains(p.With, profile)
+}
+
+// explain has a refusal of a companion say with what it is enrolled.
+func (in *policy) explain(err error, of *Account, name string) error {
+	for _, main := range of.Profiles {
+		if !of.Disabled && in.isCompanion(name, main) {
+			return refusef("profile.denied", "the profile %q is enrolled together with %q, or by a client certificate of that", name, main)
+		}
+	}
+	return err
 }
 
 // Offer says what id would be certified, on which terms, and gives a nonce.
@@ -170,7 +195,8 @@ func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
 	if err := id.mayStart(); err != nil {
 		return nil, err
 	}
-	p, err := e.profileFor(id, profile)
+	policy := e.policy.Load()
+	p, main, err := e.profileFor(policy, id, profile, false)
 	if err != nil {
 		return nil, err
 	}
@@ -178,23 +204,40 @@ func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := e.describe(id, p, main)
+	if err != nil {
+		return nil, err
+	}
+	nonce := e.noncer.make(id.Account.Name)
+	out := &Offer{
+		Profile: own.Profile, Account: id.Account.Name, Subject: own.Subject, SANs: own.SANs,
+		Nonce: nonce, NonceExpires: nonce.expires(), Plan: own.Plan,
+		LifetimeSeconds: own.LifetimeSeconds, Issuer: e.issuer.ID(), EscrowKey: escrow,
+	}
+	for _, name := range p.With {
+		c, err := e.describe(id, policy.profiles[name], main)
+		if err != nil {
+			return nil, &memberError{name, err}
+		}
+		out.With = append(out.With, c)
+	}
+	return out, nil
+}
+
+// describe is what id would be certified for p, which it may have by main.
+func (e *Enroller) describe(id *Identity, p, main *Profile) (Companion, error) {
 	subject, sans, err := p.Describe(id.Account.person())
 	if err != nil {
-		return nil, refusef("profile.names", "the profile %s does not fit the account: %v", p.Name(), err)
+		return Companion{}, refusef("profile.names", "the profile %s does not fit the account: %v", p.Name(), err)
 	}
 	if sans == nil {
 		sans = []string{}
 	}
-	nonce := e.noncer.make(id.Account.Name)
 	lifetime, now := p.Lifetime(), e.now()
-	if !id.Account.May(p.Name()) {
-		lifetime = min(lifetime, id.Account.Until(p.Name(), now).Sub(now))
+	if !id.Account.May(main.Name()) {
+		lifetime = min(lifetime, id.Account.Until(main.Name(), now).Sub(now))
 	}
-	return &Offer{
-		Profile: p.Name(), Account: id.Account.Name, Subject: subject, SANs: sans,
-		Nonce: nonce, NonceExpires: nonce.expires(), Plan: p.Plan,
-		LifetimeSeconds: int64(lifetime / time.Second), Issuer: e.issuer.ID(), EscrowKey: escrow,
-	}, nil
+	return Companion{Profile: p.Name(), Subject: subject, SANs: sans, Plan: p.Plan, LifetimeSeconds: int64(lifetime / time.Second)}, nil
 }
 
 // offerEscrow is the key to seal a card's PUK with, where the profile wants that.
@@ -219,7 +262,7 @@ func (e *Enroller) RenewalCode(ctx context.Context, id *Identity) (*Ticket, erro
 	if id.Method != ByCertificate {
 		return nil, refuse("credential.kind", "a renewal is asked for with the client certificate that is to be renewed")
 	}
-	if _, err := e.profileFor(id, id.Certificate.Profile); err != nil {
+	if _, _, err := e.profileFor(e.policy.Load(), id, id.Certificate.Profile, false); err != nil {
 		return nil, err
 	}
 	text, code, err := e.codes.renew(ctx, id.Certificate)

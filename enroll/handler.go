@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// maxBody bounds a request's body, in bytes: a CSR with an attestation is 4 KB.
+	// maxBody bounds a request's body, in bytes: a CSR with an attestation is 1 to 5 KB, and
+	// there are up to [MaxMembers].
 	maxBody = 64 << 10
 	// requestID is the header in which the request's id comes in and goes out.
 	requestID = "X-Request-Id"
@@ -148,11 +149,11 @@ func (e *Enroller) getProfile(r *http.Request, id *Identity, _ []byte) (answer, 
 }
 
 func (e *Enroller) postCertificate(r *http.Request, id *Identity, body []byte) (answer, error) {
-	profile, der, err := parseSubmission(body)
+	requests, err := parseSubmission(body)
 	if err != nil {
 		return answer{}, err
 	}
-	cert, fresh, err := e.Enroll(r.Context(), id, profile, der)
+	certs, fresh, err := e.Enroll(r.Context(), id, requests...)
 	if err != nil {
 		return answer{}, err
 	}
@@ -160,14 +161,18 @@ func (e *Enroller) postCertificate(r *http.Request, id *Identity, body []byte) (
 	if fresh {
 		status = http.StatusCreated
 	}
-	return answer{status, e.issued(&cert)}, nil
+	out := e.issued(&certs[0])
+	for i := range certs[1:] {
+		out.With = append(out.With, *e.issued(&certs[1+i]))
+	}
+	return answer{status, out}, nil
 }
 
 // issued is cert as its holder receives it.
 func (e *Enroller) issued(cert *ca.Certificate) *Issued {
 	out := &Issued{
 		Serial: cert.Serial, Issuer: cert.Issuer, Certificate: encodePEM(cert.DER), Chain: e.chainPEM,
-		Root: e.rootPEM, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
+		Root: e.rootPEM, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter, Profile: cert.Profile,
 	}
 	if cert.Card != nil {
 		out.CardSerial = cert.Card.Serial

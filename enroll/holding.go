@@ -21,6 +21,8 @@ type Holder struct {
 	// Temporary has, with a card, those of the account's certificates meant too that are of a
 	// profile which it has an allowance for, wherever their keys are.
 	Temporary bool
+	// With are profiles whose certificates are meant as well where Temporary has others meant.
+	With []string
 	// At is now: what has expired by then is left out.
 	At time.Time
 }

@@ -319,7 +319,7 @@ func TestManyOnACard(t *testing.T) {
 				Issuer: c.ca.Issuer.ID(), Serial: serial, DER: []byte{0x30, 0}, Account: "alice", Profile: "user", KeyID: [32]byte{byte(key), byte(key >> 8)},
 				IssuedAt: c.now(), NotBefore: c.now(), NotAfter: c.now().Add(time.Hour), Card: &ca.Card{Serial: card},
 			}
-			e := enroll.Enrollment{Certificate: cert, CSR: [32]byte{byte(key), byte(key >> 8), byte(key >> 16)}, Card: &enroll.Card{Serial: card}}
+			e := enroll.Enrollment{Issuance: enroll.Issuance{Certificate: cert, CSR: [32]byte{byte(key), byte(key >> 8), byte(key >> 16)}}, Card: &enroll.Card{Serial: card}}
 			if _, _, err := c.store.RecordEnrollment(ctx, e); err != nil {
 				t.Fatal(err)
 			}

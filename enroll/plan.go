@@ -279,11 +279,14 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 type Profile struct {
 	*ca.Profile
 	Plan Plan
+	// With are the names of the profiles that are enrolled together with it, its
+	// companions; [CheckSets] checks them.
+	With []string
 }
 
-// NewProfile joins a profile and its key plan, and checks that a card can hold
-// what the profile wants.
-func NewProfile(p *ca.Profile, c PlanConfig) (*Profile, error) {
+// NewProfile joins a profile, its key plan and its companions, and checks that a card can
+// hold what the profile wants.
+func NewProfile(p *ca.Profile, c PlanConfig, with ...string) (*Profile, error) {
 	plan, err := NewPlan(c)
 	if err != nil {
 		return nil, fmt.Errorf("profile %s: key: %w", p.Name(), err)
@@ -298,7 +301,7 @@ func NewProfile(p *ca.Profile, c PlanConfig) (*Profile, error) {
 	if len(plan.Algorithms) == 0 {
 		return nil, fmt.Errorf("profile %s: it names no key algorithm", p.Name())
 	}
-	return &Profile{Profile: p, Plan: plan}, nil
+	return &Profile{Profile: p, Plan: plan, With: slices.Clone(with)}, nil
 }
 
 var cardAlgorithms = []piv.Algorithm{piv.P256, piv.P384, piv.RSA2048, piv.RSA3072, piv.RSA4096, piv.Ed25519}

@@ -78,6 +78,9 @@ func (e *Enroller) problemOf(r *http.Request, err error) *problem.Problem {
 		e.logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
 			slog.String("id", r.Header.Get(requestID)), slog.String("path", r.URL.Path), slog.Any("error", err))
 	}
+	if member, ok := errors.AsType[*memberError](err); ok && p.Detail != "" {
+		p.Profile, p.Detail = member.profile, member.profile+": "+p.Detail
+	}
 	p.Instance = r.Header.Get(requestID)
 	return &p
 }
@@ -111,7 +114,7 @@ func statusOfRule(rule string) int {
 		return http.StatusBadRequest
 	case "code.expired":
 		return http.StatusUnauthorized
-	case "code.spent", "nonce.spent", "key.taken":
+	case "code.spent", "nonce.spent", "key.taken", "set.mixed":
 		return http.StatusConflict
 	case "profile.unknown", "escrow.none":
 		return http.StatusNotFound

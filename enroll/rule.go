@@ -35,6 +35,13 @@ var rules = []Rule{
 	{"profile.names", "Ask an administrator to complete the account."},
 	{"credential.kind", "Use the kind of credential that the call takes."},
 
+	{"set.incomplete", "Send a CSR for each profile of the set, all in one request."},
+	{"set.unknown", "Get the profile again, and send a CSR for each that it lists under \"with\", once."},
+	{"set.card", "Make all keys of the set on one card."},
+	{"set.key", "Generate a key for each slot."},
+	{"set.nonce", "Put one nonce into all CSRs of the set."},
+	{"set.mixed", "Send the CSRs that were handed in together, or sign new ones for all."},
+
 	{"code.spent", "Ask for a new code."},
 	{"code.expired", "Ask for a new code."},
 

@@ -23,6 +23,7 @@ var (
 	ErrCardLost     = errors.New("this card is lost")
 	ErrCardRetired  = errors.New("this card is retired")
 	ErrCardAssigned = errors.New("this card belongs to another account")
+	ErrMixed        = errors.New("some of these CSRs have certificates already, and some don't")
 	ErrNotAllowed   = errors.New("the account may not have this profile any longer")
 	ErrTooMany      = errors.New("more certificates than one step changes")
 	ErrCardNotLost  = errors.New("this card is not lost")
@@ -76,21 +77,23 @@ type Store interface {
 	// more than limit of them.
 	CertificatesOf(ctx context.Context, account string, limit int) ([]ca.Certificate, error)
 	// RecordEnrollment stores the outcome of an enrollment, all of it or nothing.
-	// Where the same account's same CSR has been recorded already, it stores
-	// nothing and returns the certificate recorded then, and false, whatever
-	// became of the account, the code and the nonce since. It fails with
+	// Where the same account's same CSRs have been recorded already, it stores
+	// nothing and returns the certificates recorded then, in the order of these CSRs, and
+	// false, whatever became of the account, the code and the nonce since. Where some of them
+	// have and some have not, it fails with ErrMixed. It fails with
 	// ErrNotFound where the account isn't there, or the code isn't or is another
 	// account's; with ErrCodeSpent, ErrNonceSpent, ErrKeyTaken and ErrKeyBlocked;
 	// with ErrRevoked where the certificate that is renewed is not there, revoked
-	// or on hold; and with ErrExists where the issuer's serial is there already.
+	// or on hold; and with ErrExists where the issuer's serial is there already, or one serial
+	// or CSR is there twice among these.
 	// With ErrCardLost or ErrCardRetired where the card is, or that of the
 	// certificate that is renewed; with ErrCardAssigned where it is another
-	// account's; with ErrNotAllowed where a temporary certificate would outlive
-	// the account's allowance for it. A card that is new, or nobody's, is the account's from then on.
+	// account's; with ErrNotAllowed where a certificate would outlive
+	// the allowance that it rests on. A card that is new, or nobody's, is the account's from then on.
 	// Whether the code or the nonce has expired and the account may enroll, the
 	// caller has checked. Where the certificate names a card, what is escrowed for that
 	// is proven to be the account's from then on, and no other account's.
-	RecordEnrollment(ctx context.Context, e Enrollment) (cert ca.Certificate, recorded bool, err error)
+	RecordEnrollment(ctx context.Context, e Enrollment) (certs []ca.Certificate, recorded bool, err error)
 	// RecordCertificate stores a certificate that no one enrolled for: the CA's
 	// own. ErrExists where the issuer's serial is there already.
 	RecordCertificate(ctx context.Context, c ca.Certificate, e audit.Event) error
@@ -121,10 +124,12 @@ type Store interface {
 	ChangeHolding(ctx context.Context, of Holder, decide func(Holding) (Decision, error)) error
 }
 
-// An Enrollment is all that one enrollment puts on disk in one step.
+// An Enrollment is all that one enrollment puts on disk in one step: a certificate, the
+// main one, and those that were enrolled together with it.
 type Enrollment struct {
-	Certificate ca.Certificate
-	CSR         [32]byte // SHA-256 of the CSR's DER
+	Issuance
+	// With are of the same account, issuer and card.
+	With []Issuance
 	// Code is the hash of the code it was authenticated with; nil for others.
 	Code *[32]byte
 	// Renews is the serial of the certificate that this one takes the place of,
@@ -138,7 +143,17 @@ type Enrollment struct {
 	// Card is what the attestation has proved of the card: Serial and the hardware.
 	// nil without an attestation.
 	Card *Card
-	// Temporary tells that the account may have the profile by an allowance alone.
-	Temporary bool
-	Event     audit.Event
+	// Allowance is the profile whose allowance is all by which the account may have these
+	// certificates; "" where it may have them anyway.
+	Allowance string
 }
+
+// An Issuance is one certificate of an [Enrollment].
+type Issuance struct {
+	Certificate ca.Certificate
+	CSR         [32]byte // SHA-256 of the CSR's DER; of the main one, the code is spent on it
+	Event       audit.Event
+}
+
+// All are the main one and those with it, in that order.
+func (e *Enrollment) All() []Issuance { return append([]Issuance{e.Issuance}, e.With...) }

@@ -26,20 +26,36 @@ type Request struct {
 	CSR     []byte
 }
 
-// parseSubmission reads the profile that body names, if any, and the DER of its CSR.
-func parseSubmission(body []byte) (profile string, der []byte, err error) {
-	text, ok := plainCSR(body)
-	if !ok {
-		var in submission
-		if err := parse(body, &in); err != nil {
-			return "", nil, err
+// parseSubmission reads the profiles that body names and the DER of their CSRs, the main
+// one first.
+func parseSubmission(body []byte) ([]Request, error) {
+	if text, ok := plainCSR(body); ok {
+		der, err := decodeCSR(text)
+		if err != nil {
+			return nil, refuse("csr.parse", "csr is no PKCS#10: "+err.Error())
 		}
-		profile, text = in.Profile, []byte(in.CSR)
+		return []Request{{CSR: der}}, nil
 	}
-	if der, err = decodeCSR(text); err != nil {
-		return "", nil, refuse("csr.parse", "csr is no PKCS#10: "+err.Error())
+	var in submission
+	if err := parse(body, &in); err != nil {
+		return nil, err
 	}
-	return profile, der, nil
+	if len(in.With) >= MaxMembers {
+		return nil, &formError{fmt.Sprintf("\"with\" has %d CSRs: there are %d at most", len(in.With), MaxMembers-1)}
+	}
+	out := make([]Request, 0, 1+len(in.With))
+	for i, m := range append([]member{in.member}, in.With...) {
+		der, err := decodeCSR([]byte(m.CSR))
+		if err != nil {
+			err = refuse("csr.parse", "csr is no PKCS#10: "+err.Error())
+			if i > 0 {
+				err = &memberError{fmt.Sprintf("%.64s", m.Profile), err}
+			}
+			return nil, err
+		}
+		out = append(out, Request{Profile: m.Profile, CSR: der})
+	}
+	return out, nil
 }
 
 // plainCSR reads what nearly all clients send, a CSR as PEM and no profile, for a

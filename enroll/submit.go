@@ -17,7 +17,9 @@ import (
 // A submitted is a CSR on its way to a certificate.
 type submitted struct {
 	id      *Identity
-	digest  [32]byte // SHA-256 of the CSR's DER
+	name    string   // of the profile, as it was asked for
+	der     []byte   // the CSR's
+	digest  [32]byte // SHA-256 of der
 	csr     *x509.CertificateRequest
 	keyID   [32]byte
 	profile *Profile
@@ -27,49 +29,71 @@ type submitted struct {
 	at      time.Time
 }
 
-// Enroll gives id the certificate for csr, the DER of a PKCS#10: for the profile
-// named, or for the one that id gets when it names none. The same account's
-// same CSR gives the same certificate again, and fresh is false.
+// Enroll gives id the certificates for the CSRs: one, or the main one and those that go
+// with it, for the profiles named; the first for the one that id gets when it names
+// none. The same account's same CSRs give the same certificates again, and fresh is false.
 //
-// The certificate, the use of the code or nonce and the log entry are on disk
+// The certificates, the use of the code or nonce and the log entries are on disk
 // when it returns. It fails with *[RefusedError], one of ca's or piv's errors
 // that name a rule, [ErrCredentials] where the account or code went away
-// meanwhile, or the store's error.
-func (e *Enroller) Enroll(ctx context.Context, id *Identity, profile string, csr []byte) (cert ca.Certificate, fresh bool, err error) {
-	s := &submitted{id: id, digest: sha256.Sum256(csr), at: e.now()}
-	if id.code != nil && id.code.SpentOn != nil && *id.code.SpentOn != s.digest {
-		return cert, false, refuse("code.spent", "the code has been used for another CSR")
+// meanwhile, or the store's error. Then there is none of the certificates.
+func (e *Enroller) Enroll(ctx context.Context, id *Identity, requests ...Request) (certs []ca.Certificate, fresh bool, err error) {
+	if len(requests) == 0 || len(requests) > MaxMembers {
+		return nil, false, &formError{fmt.Sprintf("there must be 1 to %d CSRs", MaxMembers)}
 	}
-	cert, err = e.store.Enrolled(ctx, id.Account.Name, s.digest)
-	if err == nil {
-		return cert, false, nil
+	a := e.apply(id, requests)
+	if id.code != nil && id.code.SpentOn != nil && *id.code.SpentOn != a.csrs[0].digest {
+		return nil, false, refuse("code.spent", "the code has been used for another CSR")
 	}
-	if !errors.Is(err, ErrNotFound) {
-		return cert, false, fmt.Errorf("looking the CSR up: %w", err)
+	if certs, err = e.enrolled(ctx, a); certs != nil || err != nil {
+		return certs, false, err
 	}
-	if err := e.check(ctx, s, profile, csr); err != nil {
-		return ca.Certificate{}, false, err
+	if err := e.check(ctx, a); err != nil {
+		return nil, false, err
 	}
 	// From here on a client that hangs up changes nothing: what it asked for is
 	// done, and given to it when it asks again.
-	return e.issue(context.WithoutCancel(ctx), s)
+	return e.issue(context.WithoutCancel(ctx), a)
 }
 
-// check refuses s or fills it in. What costs least comes first.
-func (e *Enroller) check(ctx context.Context, s *submitted, profile string, der []byte) (err error) {
-	if err := s.id.mayStart(); err != nil {
+// check refuses a or fills it in. What costs least comes first.
+func (e *Enroller) check(ctx context.Context, a *application) error {
+	if err := a.id.mayStart(); err != nil {
 		return err
 	}
-	if s.profile, err = e.profileFor(s.id, profile); err != nil {
+	if err := e.checkSet(a); err != nil {
 		return err
 	}
-	if s.csr, err = x509.ParseCertificateRequest(der); err != nil {
+	if err := a.each(e.checkForm); err != nil {
+		return err
+	}
+	if err := a.checkTogether(); err != nil {
+		return err
+	}
+	if err := a.each(func(s *submitted) error { return e.checkKey(ctx, a, s) }); err != nil {
+		return err
+	}
+	if err := a.checkOneCard(); err != nil {
+		return err
+	}
+	first := a.csrs[0] // of a set, all are on its card
+	if err := e.checkUsable(ctx, first); err != nil {
+		return err
+	}
+	return e.checkEscrow(ctx, first)
+}
+
+// checkForm refuses what is no CSR, and a nonce that is not good.
+func (e *Enroller) checkForm(s *submitted) (err error) {
+	if s.csr, err = x509.ParseCertificateRequest(s.der); err != nil {
 		return refuse("csr.parse", "this is no PKCS#10 certificate signing request")
 	}
 	s.keyID = ca.KeyIDOf(s.csr.RawSubjectPublicKeyInfo)
-	if err := e.checkNonce(s); err != nil {
-		return err
-	}
+	return e.checkNonce(s)
+}
+
+// checkKey refuses a key that the profile doesn't take, or not from this card.
+func (e *Enroller) checkKey(ctx context.Context, a *application, s *submitted) error {
 	if err := e.keys.CheckCSR(s.csr); err != nil {
 		return err
 	}
@@ -79,13 +103,7 @@ func (e *Enroller) check(ctx context.Context, s *submitted, profile string, der 
 	if err := e.checkOwner(ctx, s); err != nil {
 		return err
 	}
-	if err := s.checkCard(e.policy.Load().roots); err != nil {
-		return err
-	}
-	if err := e.checkUsable(ctx, s); err != nil {
-		return err
-	}
-	return e.checkEscrow(ctx, s)
+	return e.checkCard(ctx, s, a.policy.roots)
 }
 
 // checkUsable refuses the card that is lost, retired or another account's, and to renew
@@ -122,15 +140,6 @@ func (e *Enroller) usable(ctx context.Context, serial uint32, account string) er
 		return refusedByStore(ErrCardAssigned)
 	}
 	return nil
-}
-
-// allowedUntil is when the certificate must end because id has the profile for a
-// while only; zero where it has it anyway.
-func (s *submitted) allowedUntil() time.Time {
-	if a := &s.id.Account; !a.May(s.profile.Name()) {
-		return a.Until(s.profile.Name(), s.at)
-	}
-	return time.Time{}
 }
 
 // checkEscrow wants the card's PUK kept before anything is enrolled on it. A renewal
@@ -190,52 +199,67 @@ func (e *Enroller) checkOwner(ctx context.Context, s *submitted) error {
 
 // issue signs and records. The audit lines are around both: a begin without an
 // end is a certificate that never left.
-func (e *Enroller) issue(ctx context.Context, s *submitted) (cert ca.Certificate, fresh bool, err error) {
-	serial, err := e.serials.Next(ctx)
-	if err != nil {
-		return cert, false, err
+func (e *Enroller) issue(ctx context.Context, a *application) (certs []ca.Certificate, fresh bool, err error) {
+	all := make([]Issuance, len(a.csrs))
+	for i, s := range a.csrs {
+		if all[i].Certificate.Serial, err = e.serials.Next(ctx); err != nil {
+			return nil, false, err
+		}
+		all[i].CSR, all[i].Event = s.digest, e.eventOf(a, s, all[i].Certificate.Serial, all[0].Certificate.Serial)
 	}
-	event := e.eventOf(s, serial)
-	audit.Log(ctx, e.logger, "begin", event)
-	cert, fresh, err = e.signAndRecord(ctx, s, serial, event)
-	switch {
-	case err != nil:
-		event.Detail["error"] = err.Error()
-		audit.Log(ctx, e.logger, "failed", event)
-		return ca.Certificate{}, false, err
-	case !fresh:
-		event.Detail["error"] = "the CSR was recorded meanwhile, with certificate " + cert.Serial.String()
-		audit.Log(ctx, e.logger, "failed", event)
-	default:
-		audit.Log(ctx, e.logger, "end", event)
+	for i := range all {
+		audit.Log(ctx, e.logger, "begin", all[i].Event)
 	}
-	return cert, fresh, nil
+	certs, fresh, err = e.signAndRecord(ctx, a, all)
+	for i := range all {
+		event, stage := all[i].Event, "failed"
+		switch {
+		case err != nil:
+			event.Detail["error"] = err.Error()
+		case !fresh:
+			event.Detail["error"] = "the CSR was recorded meanwhile, with certificate " + certs[i].Serial.String()
+		default:
+			stage = "end"
+		}
+		audit.Log(ctx, e.logger, stage, event)
+	}
+	return certs, fresh, err
 }
 
-func (e *Enroller) signAndRecord(ctx context.Context, s *submitted, serial ca.Serial, event audit.Event) (ca.Certificate, bool, error) {
-	// Subject and names are the account's; of the CSR only the key is used.
-	request := ca.Request{Person: s.id.Account.person(), CSR: s.csr, Serial: serial, Until: s.allowedUntil()}
-	cert, err := e.issuer.Issue(ctx, s.profile.Profile, request, e.urls, s.at)
-	if err != nil {
-		return ca.Certificate{}, false, err
+// signAndRecord fills in all and has it recorded.
+func (e *Enroller) signAndRecord(ctx context.Context, a *application, all []Issuance) ([]ca.Certificate, bool, error) {
+	for i, s := range a.csrs {
+		// Subject and names are the account's; of the CSR only the key is used.
+		request := ca.Request{Person: a.id.Account.person(), CSR: s.csr, Serial: all[i].Certificate.Serial, Until: a.allowedUntil()}
+		cert, err := e.issuer.Issue(ctx, s.profile.Profile, request, e.urls, a.at)
+		if err != nil && len(all) > 1 {
+			err = &memberError{s.profile.Name(), err}
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		cert.Account, cert.Card = a.id.Account.Name, s.card
+		all[i].Certificate = *cert
 	}
-	cert.Account, cert.Card = s.id.Account.Name, s.card
-	recorded, fresh, err := e.store.RecordEnrollment(ctx, s.enrollment(*cert, event))
+	certs, fresh, err := e.store.RecordEnrollment(ctx, a.enrollment(all))
 	if err != nil {
-		return ca.Certificate{}, false, refusedByStore(err)
+		return nil, false, refusedByStore(err)
 	}
-	return recorded, fresh, nil
+	return certs, fresh, nil
 }
 
-func (s *submitted) enrollment(cert ca.Certificate, event audit.Event) Enrollment {
-	out := Enrollment{Certificate: cert, CSR: s.digest, Event: event, Card: s.proved, Temporary: !s.id.Account.May(s.profile.Name())}
-	if s.nonce != nil {
-		out.Nonce, out.NonceExpires = sha256.Sum256(s.nonce), s.nonce.expires()
+func (a *application) enrollment(all []Issuance) Enrollment {
+	first := a.csrs[0]
+	out := Enrollment{Issuance: all[0], With: all[1:], Card: first.proved, Renews: a.id.renews()}
+	if first.nonce != nil {
+		out.Nonce, out.NonceExpires = sha256.Sum256(first.nonce), first.nonce.expires()
 	}
-	if s.id.code != nil {
-		out.Code = &s.id.code.Hash
+	if a.id.code != nil {
+		out.Code = &a.id.code.Hash
 	}
-	out.Renews = s.id.renews()
+	if name := a.main.Name(); !a.id.Account.May(name) {
+		out.Allowance = name
+	}
 	return out
 }
 
@@ -258,6 +282,8 @@ func refusedByStore(err error) error {
 		return refuse("card.retired", "the card is retired")
 	case errors.Is(err, ErrCardAssigned):
 		return refuse("card.assigned", "the card belongs to another account")
+	case errors.Is(err, ErrMixed):
+		return refuse("set.mixed", "some of these CSRs were certified before, and some were not")
 	case errors.Is(err, ErrNotAllowed):
 		return refuse("profile.denied", "the account's allowance for the profile has ended")
 	case errors.Is(err, ErrNotFound):
@@ -266,11 +292,12 @@ func refusedByStore(err error) error {
 	return fmt.Errorf("recording the certificate: %w", err)
 }
 
-func (e *Enroller) eventOf(s *submitted, serial ca.Serial) audit.Event {
-	event := e.event(s.id, "certificate.issue", serial.String())
+// eventOf is the event of s' certificate; that of the first CSR has the serial number main.
+func (e *Enroller) eventOf(a *application, s *submitted, serial, main ca.Serial) audit.Event {
+	event := e.event(a.id, "certificate.issue", serial.String())
 	event.Detail = map[string]string{
 		"profile":   s.profile.Name(),
-		"method":    string(s.id.Method),
+		"method":    string(a.id.Method),
 		"algorithm": ca.KeyAlgorithm(s.csr.PublicKey),
 	}
 	if s.card != nil {
@@ -278,10 +305,16 @@ func (e *Enroller) eventOf(s *submitted, serial ca.Serial) audit.Event {
 		event.Detail["slot"] = s.card.Slot
 		event.Detail["firmware"] = s.card.Firmware
 	}
-	if s.id.code != nil {
-		event.Detail["code_by"] = s.id.code.By
+	if a.id.code != nil {
+		event.Detail["code_by"] = a.id.code.By
 	}
-	if old := s.id.renews(); old != nil {
+	old := a.id.renews()
+	switch {
+	case serial != main: // enrolled together with that one
+		event.Detail["with"] = main.String()
+	case old != nil && s.profile != a.main: // a companion, by the main certificate
+		event.Detail["with"] = old.String()
+	case old != nil:
 		event.Detail["renews"] = old.String()
 	}
 	return event

@@ -72,10 +72,12 @@ type Config struct {
 	attestationRoots []*x509.Certificate
 }
 
-// A ProfileConfig is [profiles.NAME] with its key plan.
+// A ProfileConfig is [profiles.NAME] with its companions and its key plan.
 type ProfileConfig struct {
 	ca.ProfileConfig
-	Key enroll.PlanConfig `toml:"key"`
+	// With are the profiles that are enrolled together with it.
+	With []string          `toml:"with"`
+	Key  enroll.PlanConfig `toml:"key"`
 }
 
 // An OCSPConfig is [ocsp].

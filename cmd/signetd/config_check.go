@@ -139,8 +139,13 @@ func (c *Config) checkProfiles() (errs []error) {
 			errs = append(errs, fmt.Errorf("profiles.%s: %w", name, err))
 			continue
 		}
-		if c.profiles[name], err = enroll.NewProfile(p, c.keyPlan(name)); err != nil {
+		if c.profiles[name], err = enroll.NewProfile(p, c.keyPlan(name), c.Profiles[name].With...); err != nil {
 			errs = append(errs, fmt.Errorf("profiles.%s: %w", name, err))
+		}
+	}
+	if len(errs) == 0 {
+		if err := enroll.CheckSets(c.profiles); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	if name := c.Cards.TemporaryProfile; name != "" && name != defaultTemporary && len(errs) == 0 && c.profiles[name] == nil {

@@ -28,6 +28,8 @@ type Problem struct {
 	Hint string `json:"hint,omitempty"`
 	// Rule names the rule that refused, for an enrollment: "attestation.root".
 	Rule string `json:"rule,omitempty"`
+	// Profile is the profile of the CSR that was refused, where several were handed in.
+	Profile string `json:"profile,omitempty"`
 	// Instance is the request's id, which the server's log has too.
 	Instance string `json:"instance,omitempty"`
 	// RetryAfter is when to try again, where that is known: the header of that

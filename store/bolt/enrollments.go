@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -88,34 +90,82 @@ func (t *tx) newest(keys [][]byte, limit int) ([][]byte, error) {
 	return keys, nil
 }
 
-// RecordEnrollment implements [enroll.Store].
-func (s *Store) RecordEnrollment(ctx context.Context, e enroll.Enrollment) (cert ca.Certificate, recorded bool, err error) {
-	n, err := newCertificate(e.Certificate, e.CSR)
-	if err != nil {
-		return cert, false, err
+// An issuance is one certificate of an enrollment, ready to be stored.
+type issuance struct {
+	*newCert
+	keyID [32]byte
+	event []byte
+}
+
+// issuancesOf is made before the transaction, which others wait for.
+func issuancesOf(e *enroll.Enrollment) ([]issuance, error) {
+	all := e.All()
+	out := make([]issuance, len(all))
+	for i := range all {
+		c := &all[i].Certificate
+		if c.Account != e.Certificate.Account || c.Issuer != e.Certificate.Issuer {
+			return nil, fmt.Errorf("certificate %s can't be recorded: it is of another account or issuer than those with it", c.Serial)
+		}
+		n, err := newCertificate(*c, all[i].CSR)
+		if err != nil {
+			return nil, err
+		}
+		event, err := newEvent(all[i].Event)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = issuance{n, c.KeyID, event}
 	}
-	event, err := newEvent(e.Event)
+	return out, nil
+}
+
+// RecordEnrollment implements [enroll.Store].
+func (s *Store) RecordEnrollment(ctx context.Context, e enroll.Enrollment) (certs []ca.Certificate, recorded bool, err error) {
+	all, err := issuancesOf(&e)
 	if err != nil {
-		return cert, false, err
+		return nil, false, err
 	}
 	err = s.update(ctx, func(t *tx) (err error) {
-		if known := t.get(bucketEnrolled, n.enrolled); known != nil {
-			cert, err = t.certificate(known)
-			recorded = false
+		recorded = false
+		if certs, err = t.enrolledAlready(all); certs != nil || err != nil {
 			return err
 		}
-		cert, recorded = e.Certificate, true
-		return t.enroll(e, n, event)
+		recorded = true
+		return t.enroll(e, all)
 	})
 	if err != nil {
-		return ca.Certificate{}, false, err
+		return nil, false, err
 	}
-	return cert, recorded, nil
+	if recorded {
+		for _, one := range e.All() {
+			certs = append(certs, one.Certificate)
+		}
+	}
+	return certs, recorded, nil
+}
+
+// enrolledAlready returns the certificates that all of these CSRs have, nil where none has.
+func (t *tx) enrolledAlready(all []issuance) (certs []ca.Certificate, err error) {
+	for i := range all {
+		known := t.get(bucketEnrolled, all[i].enrolled)
+		if known == nil {
+			continue
+		}
+		c, err := t.certificate(known)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) > 0 && len(certs) < len(all) {
+		return nil, enroll.ErrMixed
+	}
+	return certs, nil
 }
 
 // enroll checks all of e, then stores all of it.
-func (t *tx) enroll(e enroll.Enrollment, n *newCert, event []byte) error {
-	code, err := t.mayEnroll(e, n)
+func (t *tx) enroll(e enroll.Enrollment, all []issuance) error {
+	code, err := t.mayEnroll(e, all)
 	if err != nil {
 		return err
 	}
@@ -138,22 +188,29 @@ func (t *tx) enroll(e enroll.Enrollment, n *newCert, event []byte) error {
 			return err
 		}
 	}
-	if err := t.put(bucketKeys, e.Certificate.KeyID[:], []byte(e.Certificate.Account)); err != nil {
-		return err
-	}
-	if err := t.addCertificate(n); err != nil {
-		return err
-	}
-	if card := e.Certificate.Card; card != nil {
-		if err := t.prove(card.Serial, e.Certificate.Account, e.Certificate.IssuedAt); err != nil {
+	for i := range all {
+		if err := t.issue(&all[i], e.Certificate.Account); err != nil {
 			return err
 		}
 	}
-	return t.log(event)
+	if card := e.Certificate.Card; card != nil {
+		return t.prove(card.Serial, e.Certificate.Account, e.Certificate.IssuedAt)
+	}
+	return nil
+}
+
+func (t *tx) issue(n *issuance, account string) error {
+	if err := t.put(bucketKeys, n.keyID[:], []byte(account)); err != nil {
+		return err
+	}
+	if err := t.addCertificate(n.newCert); err != nil {
+		return err
+	}
+	return t.log(n.event)
 }
 
 // mayEnroll returns e's code, where it has one and nothing is in the way.
-func (t *tx) mayEnroll(e enroll.Enrollment, n *newCert) (code enroll.Code, err error) {
+func (t *tx) mayEnroll(e enroll.Enrollment, all []issuance) (code enroll.Code, err error) {
 	account := e.Certificate.Account
 	if !t.has(bucketAccounts, []byte(account)) {
 		return code, enroll.ErrNotFound
@@ -169,18 +226,34 @@ func (t *tx) mayEnroll(e enroll.Enrollment, n *newCert) (code enroll.Code, err e
 	if !e.NonceExpires.IsZero() && t.has(bucketNonces, nonceKey(e)) {
 		return code, enroll.ErrNonceSpent
 	}
-	if owner, err := t.keyOwner(e.Certificate.KeyID); err == nil && owner != account {
-		return code, enroll.ErrKeyTaken
-	} else if err != nil && !errors.Is(err, enroll.ErrNotFound) {
-		return code, err
-	}
 	if err := t.stands(e.Certificate.Issuer, e.Renews); err != nil {
 		return code, err
 	}
-	if t.has(bucketCerts, n.key) {
-		return code, enroll.ErrExists
+	for i := range all {
+		if err := t.mayIssue(all, i, account); err != nil {
+			return code, err
+		}
 	}
 	return code, nil
+}
+
+// mayIssue looks at the key and the serial number of the one at i.
+func (t *tx) mayIssue(all []issuance, i int, account string) error {
+	n := &all[i]
+	if owner, err := t.keyOwner(n.keyID); err == nil && owner != account {
+		return enroll.ErrKeyTaken
+	} else if err != nil && !errors.Is(err, enroll.ErrNotFound) {
+		return err
+	}
+	for _, before := range all[:i] {
+		if bytes.Equal(before.key, n.key) || bytes.Equal(before.enrolled, n.enrolled) {
+			return enroll.ErrExists
+		}
+	}
+	if t.has(bucketCerts, n.key) {
+		return enroll.ErrExists
+	}
+	return nil
 }
 
 // KeyOwner implements [enroll.Store].
@@ -230,18 +303,19 @@ func (t *tx) stands(issuer string, serial *ca.Serial) error {
 	return nil
 }
 
-// allowed fails where a temporary certificate would outlive what the account is allowed.
+// allowed fails where a certificate would outlive what the account is allowed.
 func (t *tx) allowed(e enroll.Enrollment) error {
-	if !e.Temporary {
+	if e.Allowance == "" {
 		return nil
 	}
 	a, err := t.account(e.Certificate.Account)
-	if err != nil {
+	if err != nil || a.May(e.Allowance) {
 		return err
 	}
-	c := &e.Certificate
-	if !a.May(c.Profile) && c.NotAfter.After(a.Until(c.Profile, c.IssuedAt)) {
-		return enroll.ErrNotAllowed
+	for _, one := range e.All() {
+		if c := &one.Certificate; c.NotAfter.After(a.Until(e.Allowance, c.IssuedAt)) {
+			return enroll.ErrNotAllowed
+		}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func TestCardsAreFound(t *testing.T) {
 		if c.card != 0 {
 			cert.Card = &ca.Card{Serial: c.card, Firmware: fmt.Sprintf("5.7.%d", i), FormFactor: "usb-c-nano"}
 		}
-		if _, _, err := s.RecordEnrollment(t.Context(), enroll.Enrollment{Certificate: cert, CSR: [32]byte{byte(i)}}); err != nil {
+		if _, _, err := s.RecordEnrollment(t.Context(), enroll.Enrollment{Issuance: enroll.Issuance{Certificate: cert, CSR: [32]byte{byte(i)}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"signet/enroll"
@@ -76,7 +77,8 @@ func (s *Store) holding(t *tx, of enroll.Holder) (h enroll.Holding, err error) {
 // owner's temporary certificates where they are asked for.
 func (s *Store) gatherCard(t *tx, of enroll.Holder, h *enroll.Holding, owner string) error {
 	temporary := func(c certHead) bool {
-		return of.Temporary && h.Account != nil && !h.Account.Until(string(c.profile), of.At).IsZero()
+		return of.Temporary && h.Account != nil &&
+			(!h.Account.Until(string(c.profile), of.At).IsZero() || slices.Contains(of.With, string(c.profile)))
 	}
 	asked := owner == ""
 	for _, account := range h.Cards[0].Holders {

@@ -52,17 +52,16 @@ func (l *load) enrollment(ctx context.Context) (enroll.Enrollment, error) {
 	person := binary.BigEndian.Uint32(unique[:]) % uint32(l.accounts)
 	account, card := fmt.Sprintf("user%d", person), person+1 // everybody has one
 	return enroll.Enrollment{
-		Certificate: ca.Certificate{
+		Issuance: enroll.Issuance{Certificate: ca.Certificate{
 			Issuer: "0123456789abcdef", Serial: serial, DER: l.der, Account: account, Profile: "user",
 			Subject: "CN=" + account, KeyID: unique, NotBefore: now, NotAfter: now.AddDate(1, 0, 0), IssuedAt: now,
 			Card: &ca.Card{
 				Serial: card, Firmware: "5.7.1", Slot: "9a", PINPolicy: "once", TouchPolicy: "never",
 				Attestation: [][]byte{l.der[:600], l.der[:700]},
 			},
-		},
-		Card: &enroll.Card{Serial: card, Firmware: "5.7.1", FormFactor: "usb-c-nano"},
-		CSR:  unique, Nonce: unique, NonceExpires: now.Add(15 * time.Minute),
-		Event: audit.Event{Time: now, Actor: account, Action: "certificate.issue", Object: serial.String()},
+		}, CSR: unique, Event: audit.Event{Time: now, Actor: account, Action: "certificate.issue", Object: serial.String()}},
+		Card:  &enroll.Card{Serial: card, Firmware: "5.7.1", FormFactor: "usb-c-nano"},
+		Nonce: unique, NonceExpires: now.Add(15 * time.Minute),
 	}, nil
 }
 

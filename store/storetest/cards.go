@@ -138,7 +138,7 @@ func testAllowance(t *testing.T, f *fixture) {
 	f.account(t, "alice")
 	temporary := func(end time.Time) error {
 		e := f.enrollment("alice")
-		e.Certificate.Profile, e.Certificate.NotAfter, e.Temporary = "temporary", end, true
+		e.Certificate.Profile, e.Certificate.NotAfter, e.Allowance = "temporary", end, "temporary"
 		_, _, err := f.RecordEnrollment(f.ctx, e)
 		return err
 	}

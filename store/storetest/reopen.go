@@ -43,10 +43,10 @@ func RunReopen(t *testing.T, open func(t *testing.T) (s store.Store, reopen func
 	gotAsked, err := f.PUKRequest(f.ctx, asked.Number)
 	must(t, err)
 	equal(t, gotAsked, asked)
-	gotCert, recorded, err := f.RecordEnrollment(f.ctx, e)
+	gotCerts, recorded, err := f.RecordEnrollment(f.ctx, e)
 	must(t, err)
 	equal(t, recorded, false)
-	equal(t, gotCert, cert)
+	equal(t, gotCerts, []ca.Certificate{cert})
 	again := f.enrollment("alice")
 	again.Code = &spent.Hash
 	_, _, err = f.RecordEnrollment(f.ctx, again)

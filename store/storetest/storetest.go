@@ -154,11 +154,12 @@ func (f *fixture) code(t *testing.T, account string) enroll.Code {
 
 // enrollment is one that nothing is in the way of.
 func (f *fixture) enrollment(account string) enroll.Enrollment {
+	return enroll.Enrollment{Issuance: f.issuance(account), Nonce: f.unique(), NonceExpires: f.now.Add(15 * time.Minute)}
+}
+
+func (f *fixture) issuance(account string) enroll.Issuance {
 	c := f.certificate(account)
-	return enroll.Enrollment{
-		Certificate: c, CSR: f.unique(), Nonce: f.unique(), NonceExpires: f.now.Add(15 * time.Minute),
-		Event: f.event("certificate.issue", c.Serial.String()),
-	}
+	return enroll.Issuance{Certificate: c, CSR: f.unique(), Event: f.event("certificate.issue", c.Serial.String())}
 }
 
 // certificate is one of issuerA with a card.
@@ -177,12 +178,12 @@ func (f *fixture) certificate(account string) ca.Certificate {
 // enrolled enrolls and returns what is stored now.
 func (f *fixture) enrolled(t *testing.T, e enroll.Enrollment) ca.Certificate {
 	t.Helper()
-	c, recorded, err := f.RecordEnrollment(f.ctx, e)
+	certs, recorded, err := f.RecordEnrollment(f.ctx, e)
 	must(t, err)
-	if !recorded {
-		t.Fatalf("enrollment of %s: recorded before", e.Certificate.Serial)
+	if !recorded || len(certs) != 1+len(e.With) {
+		t.Fatalf("enrollment of %s: recorded %v, %d certificates", e.Certificate.Serial, recorded, len(certs))
 	}
-	return c
+	return certs[0]
 }
 
 // events are all that are stored.
