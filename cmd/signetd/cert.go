@@ -19,7 +19,7 @@ import (
 
 func certCommand() *cli.Command {
 	return command.Group("cert", "certificates that were issued",
-		certList(), certShow(), certAttestation(), certRevoke(),
+		certList(), certShow(), certAttestation(), certImport(), certRevoke(),
 		certOne(actionHold, "take a certificate back until it is released", "cert.hold"),
 		certOne(actionRelease, "take the hold off a certificate", "cert.release"))
 }
@@ -281,7 +281,10 @@ func (c certificate) printRow(w io.Writer, now time.Time) {
 		card = fmt.Sprint(c.Card.Serial)
 	}
 	account := c.Account
-	if account == "" {
+	switch {
+	case account == "" && c.Profile == importedProfile:
+		account = "(nobody's)"
+	case account == "":
 		account = "(the CA's own)"
 	}
 	state := c.stateInWords()

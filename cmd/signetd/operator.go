@@ -66,6 +66,7 @@ func (o *operator) Handler() http.Handler {
 	mux.HandleFunc("POST /op/cert.list", o.listCertificates)
 	mux.Handle("POST /op/cert.show", operation(o.showCertificate))
 	mux.Handle("POST /op/cert.attestation", operation(o.certificateEvidence))
+	mux.Handle("POST /op/cert.import", operation(o.importCertificate))
 	mux.Handle("POST /op/cert.revoke", operation(o.revoke))
 	mux.Handle("POST /op/cert.hold", operation(o.hold))
 	mux.Handle("POST /op/cert.release", operation(o.release))
