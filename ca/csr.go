@@ -25,10 +25,6 @@ var csrAlgorithms = []x509.SignatureAlgorithm{
 	x509.PureEd25519,
 }
 
-// CheckCSR verifies that a CSR is signed by the key it names and that the key
-// may be certified; it is the zero [KeyPolicy]'s.
-func CheckCSR(csr *x509.CertificateRequest) error { return KeyPolicy{}.CheckCSR(csr) }
-
 // CheckCSR verifies that a CSR is signed by the key it names (RFC 2986, Section
 // 3: the proof of possession), by an algorithm that still proves something, and
 // that the key is one of p's. The error is a [*CSRError] with the rule

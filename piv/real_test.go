@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"signet/internal/certfile"
 	"signet/piv"
 )
 
@@ -114,7 +115,7 @@ func TestShippedIssuers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certs, err := piv.ReadPEM(data)
+	certs, err := certfile.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}

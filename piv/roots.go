@@ -4,10 +4,11 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"embed"
-	"encoding/pem"
 	"fmt"
 	"sync"
 	"time"
+
+	"signet/internal/certfile"
 )
 
 // The certificates that Yubico publishes; roots/README.md says where they are from.
@@ -90,29 +91,9 @@ func mustRead(name string) []*x509.Certificate {
 	if err != nil {
 		panic(err)
 	}
-	certs, err := ReadPEM(data)
+	certs, err := certfile.Parse(data)
 	if err != nil {
 		panic(fmt.Sprintf("%s: %v", name, err))
 	}
 	return certs
-}
-
-// ReadPEM reads the certificates of a PEM file, such as an administrator names
-// as extra roots. It fails where there is none.
-func ReadPEM(data []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("parsing certificate %d: %w", len(certs)+1, err)
-		}
-		certs = append(certs, c)
-	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("no certificate in it")
-	}
-	return certs, nil
 }

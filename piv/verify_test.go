@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"signet/internal/certfile"
 	"signet/piv"
 	"signet/piv/softcard"
 )
@@ -28,7 +29,7 @@ func read(t testing.TB, name string) []*x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certs, err := piv.ReadPEM(data)
+	certs, err := certfile.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}

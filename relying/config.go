@@ -3,19 +3,18 @@ package relying
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"signet/ca"
+	"signet/internal/certfile"
 )
 
 // Config is whom to trust, and how to know what they revoked. Only Authorities
@@ -97,28 +96,8 @@ type OCSP struct {
 	Answers int
 }
 
-// ReadCertificates reads the certificates in a PEM file.
-func ReadCertificates(name string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	var certs []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: certificate %d: %w", name, len(certs)+1, err)
-		}
-		certs = append(certs, c)
-	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("%s holds no certificate", name)
-	}
-	return certs, nil
-}
+// ReadCertificates reads the certificates in a PEM file. It fails where one of them is broken.
+func ReadCertificates(name string) ([]*x509.Certificate, error) { return certfile.Read(name) }
 
 func (c *Config) check() error {
 	if len(c.Authorities) == 0 {

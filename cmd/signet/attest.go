@@ -14,6 +14,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/internal/certfile"
 	"signet/internal/command"
 	"signet/internal/exit"
 	"signet/piv"
@@ -121,7 +122,7 @@ func attestRoots(names []string) (*piv.Roots, error) {
 		if err != nil {
 			return nil, err
 		}
-		certs, err := piv.ReadPEM(data)
+		certs, err := certfile.Parse(data)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

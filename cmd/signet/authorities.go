@@ -16,8 +16,8 @@ import (
 
 	"signet/enroll"
 	"signet/internal/atomicfile"
+	"signet/internal/certfile"
 	"signet/internal/exit"
-	"signet/piv"
 )
 
 // An authority is a CA that was met: its root was checked against the
@@ -110,7 +110,7 @@ func (a *authorities) find(url string) (authority, bool) {
 
 // root is the CA's root, parsed.
 func (au authority) root() (*x509.Certificate, error) {
-	certs, err := piv.ReadPEM([]byte(au.Root))
+	certs, err := certfile.Parse([]byte(au.Root))
 	if err != nil {
 		return nil, fmt.Errorf("reading the root remembered of %s: %w", au.URL, err)
 	}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/internal/certfile"
 	"signet/internal/command"
 	"signet/internal/exit"
-	"signet/piv"
 	"signet/revocation/agent"
 )
 
@@ -88,7 +88,7 @@ func readCAs(name string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, exit.With(exit.NotFound, fmt.Errorf("reading the CA certificates: %w", err), "It is the chain file that the server itself trusts.")
 	}
-	cas, err := piv.ReadPEM(data)
+	cas, err := certfile.Parse(data)
 	if err != nil {
 		return nil, exit.With(exit.Failed, fmt.Errorf("reading the CA certificates of %s: %w", name, err),
 			"It is PEM with the certificate of every level: the chain file that the server itself trusts.")

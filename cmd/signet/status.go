@@ -15,6 +15,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll/ceremony"
+	"signet/internal/certfile"
 	"signet/internal/command"
 	"signet/internal/dn"
 	"signet/internal/exit"
@@ -151,7 +152,7 @@ func (s *status) fromFile(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	certs, err := piv.ReadPEM(data)
+	certs, err := certfile.Parse(data)
 	if err != nil {
 		return fmt.Errorf("reading the certificate: %w", err)
 	}

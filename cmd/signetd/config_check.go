@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -9,14 +8,12 @@ import (
 	"maps"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
-	"go.step.sm/crypto/pemutil"
-
 	"signet/ca"
 	"signet/enroll"
+	"signet/internal/certfile"
 	"signet/revocation"
 )
 
@@ -119,7 +116,7 @@ func parseLevel(s string) (slog.Level, error) {
 func (c *Config) checkAttestation() (errs []error) {
 	c.attestationRoots = nil
 	for _, name := range c.Attestation.Roots {
-		certs, err := readCertificates(c.path(name))
+		certs, err := certfile.Read(c.path(name))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("attestation.roots: %w", err))
 		}
@@ -164,22 +161,9 @@ func (c *Config) keyPlan(profile string) enroll.PlanConfig {
 	return plan
 }
 
-// readCertificates reads a PEM file of certificates.
-func readCertificates(path string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	certs, err := pemutil.ParseCertificateBundle(bytes.TrimSpace(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return certs, nil
-}
-
 // readCertificate reads the first certificate of a PEM file.
 func readCertificate(path string) (*x509.Certificate, error) {
-	certs, err := readCertificates(path)
+	certs, err := certfile.Read(path)
 	if err != nil {
 		return nil, err
 	}

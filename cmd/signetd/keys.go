@@ -10,6 +10,7 @@ import (
 
 	"signet/ca"
 	"signet/enroll"
+	"signet/internal/certfile"
 	"signet/internal/exit"
 	"signet/revocation/ocsp"
 )
@@ -86,7 +87,7 @@ func openOCSP(ctx context.Context, conf *Config, passphrase []byte) (ocsp.Signer
 
 // newIssuer makes the issuer of the configured certificates and a signer.
 func newIssuer(conf *Config, signer crypto.Signer) (*ca.Issuer, error) {
-	chain, err := readCertificates(conf.path(conf.Intermediate.Certificate))
+	chain, err := certfile.Read(conf.path(conf.Intermediate.Certificate))
 	if err != nil {
 		return nil, fmt.Errorf("intermediate.certificate: %w", err)
 	}

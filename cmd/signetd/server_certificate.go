@@ -14,6 +14,7 @@ import (
 
 	"signet/ca"
 	"signet/internal/atomicfile"
+	"signet/internal/certfile"
 )
 
 // A serverCertificate is the TLS certificate of the HTTPS listener. Issued by
@@ -72,7 +73,7 @@ func (c *serverCertificate) load(ctx context.Context, conf *Config) error {
 
 // fromFile is the certificate in the data folder, if it will do.
 func (c *serverCertificate) fromFile(ctx context.Context, conf *Config) *tls.Certificate {
-	chain, err := readCertificates(conf.path(serverCert))
+	chain, err := certfile.Read(conf.path(serverCert))
 	if err != nil {
 		return nil
 	}

@@ -86,15 +86,6 @@ func ListenControl(socketPath string, cards ...*Card) (*Control, error) {
 	return s, nil
 }
 
-// ServeControl is ListenControl and Serve in one.
-func ServeControl(ctx context.Context, socketPath string, cards ...*Card) error {
-	s, err := ListenControl(socketPath, cards...)
-	if err != nil {
-		return err
-	}
-	return s.Serve(ctx)
-}
-
 // Serve answers until ctx ends.
 func (s *Control) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -24,7 +24,7 @@
 // The worst days can be ordered: [Card.SetTouch] makes the card wait for a
 // finger or refuse it, [Card.Unplug] pulls it out, [Card.Inject] does so (or
 // fails, or delays) at a chosen APDU, [Card.Hold] lets another program have it,
-// and [ServeControl] offers all of that to other processes.
+// and [ListenControl] offers all of that to other processes.
 //
 // [Root.NewDevice] and [Device.Attest] make attestations without any card,
 // including ones that must be refused.

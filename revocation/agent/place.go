@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"signet/internal/atomicfile"
+	"signet/revocation/crl"
 )
 
 // inPlace is what the server reads now. Its CRLs were verified to be of our CAs.
@@ -174,7 +175,7 @@ func (f *File) newestDigest() (string, error) {
 func encode(w io.Writer, s *Set) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	for _, l := range s.Lists {
-		if err := pem.Encode(out, &pem.Block{Type: "X509 CRL", Bytes: l.Raw}); err != nil {
+		if err := pem.Encode(out, &pem.Block{Type: crl.PEMType, Bytes: l.Raw}); err != nil {
 			return err
 		}
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	beginCRL = "-----BEGIN X509 CRL-----" // RFC 7468, Section 6
-	endCRL   = "-----END X509 CRL-----"
+	beginCRL = "-----BEGIN " + crl.PEMType + "-----"
+	endCRL   = "-----END " + crl.PEMType + "-----"
 
 	// maxLists is how many CRLs there may be in one file: far more levels than any CA has.
 	maxLists = 64

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// pemType is the label of a CRL (RFC 7468, Section 6).
-const pemType = "X509 CRL"
+// PEMType is the label of a CRL (RFC 7468, Section 6).
+const PEMType = "X509 CRL"
 
 // maxBundle is how many CRLs [Split] takes: far more levels than any CA has.
 const maxBundle = 64
@@ -19,7 +19,7 @@ func EncodePEM(ders ...[]byte) []byte {
 	var out bytes.Buffer
 	for _, der := range ders {
 		// A bytes.Buffer does not fail, and there are no headers to refuse.
-		_ = pem.Encode(&out, &pem.Block{Type: pemType, Bytes: der})
+		_ = pem.Encode(&out, &pem.Block{Type: PEMType, Bytes: der})
 	}
 	return out.Bytes()
 }
@@ -27,7 +27,7 @@ func EncodePEM(ders ...[]byte) []byte {
 // Split takes DER of one CRL or PEM of several and returns each one's DER. Half
 // a PEM block, or anything else than CRLs, is [ErrMalformed].
 func Split(data []byte) ([][]byte, error) {
-	begin := []byte("-----BEGIN " + pemType + "-----")
+	begin := []byte("-----BEGIN " + PEMType + "-----")
 	want := bytes.Count(data, begin)
 	if want == 0 {
 		if len(data) == 0 || data[0] != 0x30 { // a SEQUENCE
@@ -40,7 +40,7 @@ func Split(data []byte) ([][]byte, error) {
 	}
 	var ders [][]byte
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != pemType {
+		if block.Type != PEMType {
 			return nil, fmt.Errorf("%w: PEM of type %q", ErrMalformed, block.Type)
 		}
 		ders = append(ders, block.Bytes)

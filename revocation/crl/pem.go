@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	pemBegin = "-----BEGIN " + pemType + "-----\n"
-	pemEnd   = "-----END " + pemType + "-----\n"
+	pemBegin = "-----BEGIN " + PEMType + "-----\n"
+	pemEnd   = "-----END " + PEMType + "-----\n"
 	lineDER  = 48              // octets of DER in a line
 	lineLen  = lineDER*4/3 + 1 // octets of a line, with its end
 )
