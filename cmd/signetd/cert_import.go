@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/internal/certfile"
 	"signet/internal/command"
 	"signet/internal/exit"
 )
@@ -23,7 +24,7 @@ func certImport() *cli.Command {
 			if err != nil {
 				return err
 			}
-			certs, err := readCertificates(args[0])
+			certs, err := certfile.Read(args[0])
 			if err != nil {
 				return exit.With(exit.Usage, err, "Nothing was imported.")
 			}
