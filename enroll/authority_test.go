@@ -1,7 +1,6 @@
 package enroll_test
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -24,6 +23,7 @@ import (
 	"signet/ca"
 	"signet/ca/catest"
 	"signet/enroll"
+	"signet/internal/logbook"
 	"signet/internal/problem"
 	"signet/piv"
 	"signet/piv/softcard"
@@ -250,22 +250,7 @@ func refused(t testing.TB, err error, status int, rule string) *problem.Problem 
 }
 
 // A safeBuffer collects the log.
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
+type safeBuffer struct{ logbook.Book }
 
 // auditLines are the audit lines with that serial, by stage.
 func (s *safeBuffer) auditLines(t testing.TB, object string) (stages []string) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"signet/ca"
+	"signet/internal/logbook"
 	"signet/revocation"
 	"signet/revocation/crl"
 )
@@ -24,7 +25,7 @@ func (c *wallClock) set(d time.Duration) { c.ahead.Add(int64(d)) }
 func TestClockThatIsSet(t *testing.T) {
 	for _, by := range []time.Duration{-365 * 24 * time.Hour, -time.Hour, 6 * time.Hour, 2 * 365 * 24 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			clock, log := new(wallClock), new(logBook)
+			clock, log := new(wallClock), new(logbook.Book)
 			w := newWorld(t, func(c *revocation.Config) {
 				c.Now, c.Logger = clock.now, slog.New(slog.NewTextHandler(log, nil))
 				c.CRLLifetime, c.CRLOverlap = 3*time.Hour, 2*time.Hour

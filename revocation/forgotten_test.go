@@ -11,13 +11,14 @@ import (
 
 	"signet/ca"
 	"signet/internal/audit"
+	"signet/internal/logbook"
 	"signet/revocation"
 )
 
 // TestForgotten: a store from a backup lets in again who was revoked since, and the CRL
 // on disk is all that tells.
 func TestForgotten(t *testing.T) {
-	log := new(logBook)
+	log := new(logbook.Book)
 	w := newWorld(t, func(c *revocation.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	alice, bob, carol := w.issue("alice"), w.issue("bob"), w.issue("carol")
 	w.revoke(carol, ca.KeyCompromise)
@@ -56,7 +57,7 @@ func TestForgotten(t *testing.T) {
 // TestNothingForgotten: a hold that was released after the CRL on disk was made is none,
 // nor is a store that is older by numbers alone.
 func TestNothingForgotten(t *testing.T) {
-	log := new(logBook)
+	log := new(logbook.Book)
 	w := newWorld(t, func(c *revocation.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	alice := w.issue("alice")
 	w.revoke(alice, ca.CertificateHold)

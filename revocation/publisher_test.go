@@ -15,6 +15,7 @@ import (
 
 	"signet/ca"
 	"signet/internal/audit"
+	"signet/internal/logbook"
 	"signet/revocation"
 	"signet/revocation/crl"
 )
@@ -345,7 +346,7 @@ func TestExpiredAppearsOnceMore(t *testing.T) {
 }
 
 func TestRootCRL(t *testing.T) {
-	log := new(logBook)
+	log := new(logbook.Book)
 	now := time.Now()
 	w := newWorld(t, func(c *revocation.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(log, nil))
@@ -394,7 +395,7 @@ func TestRootCRL(t *testing.T) {
 
 func TestRootCRLNearsItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, clock := new(logBook), new(wallClock)
+		log, clock := new(logbook.Book), new(wallClock)
 		w := newWorld(t, func(c *revocation.Config) {
 			c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			c.CRLLifetime, c.Now = 60*24*time.Hour, clock.now
@@ -415,7 +416,7 @@ func TestRootCRLNearsItsEnd(t *testing.T) {
 // TestRootCRLRunsOut: who overlooked the warnings hears it louder.
 func TestRootCRLRunsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := new(logBook)
+		log := new(logbook.Book)
 		w := newWorld(t, func(c *revocation.Config) {
 			c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		})

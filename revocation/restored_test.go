@@ -9,6 +9,7 @@ import (
 
 	"signet/ca"
 	"signet/internal/audit"
+	"signet/internal/logbook"
 	"signet/revocation"
 	"signet/store/bolt"
 )
@@ -26,7 +27,7 @@ func TestRestored(t *testing.T) {
 		"the store alone, delta": {delta: true, warned: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := new(logBook)
+			log := new(logbook.Book)
 			w := newWorld(t, func(conf *revocation.Config) {
 				conf.Logger = slog.New(slog.NewTextHandler(log, nil))
 				if c.delta {
