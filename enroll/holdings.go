@@ -20,6 +20,8 @@ type HoldingsConfig struct {
 	Issuer string // the ID of the issuer whose certificates change
 	// Temporary is the profile of temporary certificates; "" where there are none.
 	Temporary string
+	// With are that profile's companions.
+	With []string
 	// Changed hears of the certificates that were revoked, held or released.
 	Changed func([]ca.Serial)
 	Logger  *slog.Logger     // nil: no log
@@ -124,7 +126,7 @@ func (s *Holdings) Find(ctx context.Context, serial uint32, note, by string, dry
 	if err := checkNote(note); err != nil {
 		return Fall{}, err
 	}
-	return s.step(ctx, Holder{Card: serial, Temporary: true}, by, dry, func(f *fate) error {
+	return s.step(ctx, Holder{Card: serial, Temporary: true, With: s.c.With}, by, dry, func(f *fate) error {
 		card, err := f.known()
 		if err != nil {
 			return err
@@ -135,7 +137,8 @@ func (s *Holdings) Find(ctx context.Context, serial uint32, note, by string, dry
 		ended := f.disallow(func(a Allowance) bool { return a.Card == serial })
 		for _, c := range f.Certificates {
 			switch {
-			case slices.Contains(ended, c.Profile) && c.Account == f.fall.Account:
+			case slices.Contains(ended, c.Profile) && c.Account == f.fall.Account,
+				slices.Contains(ended, s.c.Temporary) && s.cameWithTemporary(f, card, c):
 				f.take(c, ca.Superseded)
 			case c.Card == nil || c.Card.Serial != serial: // another card's, needed for another that is lost
 			case card.holds(&c):
@@ -154,6 +157,20 @@ func (s *Holdings) Find(ctx context.Context, serial uint32, note, by string, dry
 		f.store(card, "card.found", nil)
 		return nil
 	})
+}
+
+// cameWithTemporary reports whether c, on another card than the lost one, was had as a companion of the
+// temporary profile: it ends when that allowance does or before, and was issued since the loss,
+// or after a temporary certificate on its card. Others of the same profile are the owner's anyway.
+func (s *Holdings) cameWithTemporary(f *fate, lost Card, c ca.Certificate) bool {
+	if !slices.Contains(s.c.With, c.Profile) || c.Account != f.fall.Account || c.Card == nil || c.Card.Serial == lost.Serial {
+		return false
+	}
+	within := slices.ContainsFunc(f.fall.Ended, func(a Allowance) bool { return a.Profile == s.c.Temporary && !c.NotAfter.After(a.Until) })
+	with := slices.ContainsFunc(f.Certificates, func(m ca.Certificate) bool {
+		return m.Profile == s.c.Temporary && m.Account == c.Account && sameCard(m.Card, c.Card) && !c.IssuedAt.Before(m.IssuedAt)
+	})
+	return within && (with || !c.IssuedAt.Before(lost.Changed))
 }
 
 // Retire takes the card out of service for good, and revokes what is on it with reason.

@@ -82,7 +82,7 @@ func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*
 // holdings change cards and accounts with what hangs on them.
 func (a *authority) holdings(p parts) *enroll.Holdings {
 	return enroll.NewHoldings(enroll.HoldingsConfig{
-		Store: p.store, Issuer: a.issuer, Temporary: a.conf.temporaryProfile(), Changed: a.revoking.Revoker.Changed, Logger: p.logger,
+		Store: p.store, Issuer: a.issuer, Temporary: a.conf.temporaryProfile(), With: a.conf.temporaryCompanions(), Changed: a.revoking.Revoker.Changed, Logger: p.logger,
 	})
 }
 

@@ -147,6 +147,14 @@ func (c *Config) temporaryProfile() string {
 	return c.Cards.TemporaryProfile
 }
 
+// temporaryCompanions are the profiles that are enrolled together with that one.
+func (c *Config) temporaryCompanions() []string {
+	if p := c.profiles[c.temporaryProfile()]; p != nil {
+		return p.With
+	}
+	return nil
+}
+
 // key is the intermediate key's URI, its path made right where it is a file.
 func (c *Config) key() string {
 	if c.keyIsFile() {
