@@ -67,6 +67,7 @@ var causes = []struct {
 		"Who knows it has the card keep it: ykman piv access change-management-key --generate --protect. " +
 		"If nobody does, only \"signet card reset\" remains, which destroys all keys in the card's PIV application."},
 	{ceremony.ErrNoCertificate, exit.NotFound, "Get a first one: signet enroll."},
+	{ceremony.ErrNoSignIn, exit.NotFound, "Get another one for it with a password or a code: signet enroll --profile NAME --force."},
 	{ceremony.ErrNotRenewable, exit.Failed, "Finish what was begun: signet enroll, with a password or a code."},
 	{enroll.ErrUntrusted, exit.Denied, "If the CA was set up anew, forget the old one: signet ca forget URL."},
 	{enroll.ErrFingerprint, exit.Denied, "Compare the URL and the fingerprint with what the administrator gave you, digit by digit."},
@@ -145,6 +146,8 @@ func hintOccupied(e *ceremony.OccupiedError) string {
 		it, its = "All of it was", "all of it and the keys"
 	}
 	switch {
+	case e.Main && first.Certificate != nil && len(e.Free) > 0:
+		return it + " kept. If it is of this CA and in force, have only what is missing made: signet enroll --missing. To replace " + its + ": --force."
 	case first.Certificate == nil:
 		return it + " kept. To replace it: --force."
 	case time.Now().After(first.Certificate.NotAfter):

@@ -15,18 +15,6 @@ import (
 	"signet/piv"
 )
 
-// A need is a certificate and when it is to be renewed.
-type need struct {
-	Renewed   bool      `json:"renewed"`
-	Card      uint32    `json:"card"`
-	Slot      string    `json:"slot"`
-	Serial    string    `json:"serial"`
-	NotAfter  time.Time `json:"not_after"`
-	RenewFrom time.Time `json:"renew_from"`
-	// Seen: the card is not plugged in, or another program holds it, and this is what was on it last.
-	Seen bool `json:"card_absent,omitempty"`
-}
-
 // renewIfNeeded is for a timer, or a person who need not know. It looks without a
 // PIN, and asks nobody where the certificate has time.
 func renewIfNeeded(c *cli.Context, slot piv.Slot) error {
@@ -71,30 +59,6 @@ func renewBefore(c *cli.Context) (time.Duration, error) {
 	return d, nil
 }
 
-func (s sighting) need(before time.Duration) need {
-	if before == 0 {
-		before = s.NotAfter.Sub(s.NotBefore) / 3
-	}
-	return need{Card: s.Card, Slot: s.Slot, Serial: s.Serial, NotAfter: s.NotAfter, RenewFrom: s.NotAfter.Add(-before)}
-}
-
-// needOf looks at the slot, and remembers what it saw.
-func (n *connection) needOf(c *cli.Context, card piv.Card, slot piv.Slot, before time.Duration) (need, error) {
-	cert, err := card.Certificate(c.Context, slot)
-	if errors.Is(err, piv.ErrEmpty) {
-		return need{}, fmt.Errorf("slot %s of card %d: %w", slot, card.Info().Serial, ceremony.ErrNoCertificate)
-	}
-	if err != nil {
-		return need{}, err
-	}
-	s := sighting{Card: card.Info().Serial, Slot: slot.String(), CA: n.URL, Serial: serialOf(cert),
-		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}
-	if err := see(s); err != nil {
-		fmt.Fprintf(c.App.ErrWriter, "signet: warning: %v\n", err)
-	}
-	return s.need(before), nil
-}
-
 // renewDue renews with the key that is there. That wants the PIN, whatever the key's own
 // policy: the card keeps under it what writing a certificate takes.
 func (n *connection) renewDue(c *cli.Context, card piv.Card, slot piv.Slot) error {
@@ -108,28 +72,7 @@ func (n *connection) renewDue(c *cli.Context, card piv.Card, slot piv.Slot) erro
 	if err != nil {
 		return explain(err)
 	}
-	return n.reportRenewed(c, result)
-}
-
-// withoutCard goes by what was on the card when it was last seen.
-func withoutCard(c *cli.Context, slot piv.Slot, before time.Duration, absent error) error {
-	var first *need
-	for _, s := range loadSeen() {
-		if s.Slot != slot.String() || c.Uint("serial") != 0 && uint(s.Card) != c.Uint("serial") {
-			continue
-		}
-		if n := s.need(before); first == nil || n.RenewFrom.Before(first.RenewFrom) {
-			first = &n
-		}
-	}
-	if first == nil {
-		return absent
-	}
-	first.Seen = true
-	if time.Now().Before(first.RenewFrom) {
-		return first.report(c)
-	}
-	return first.due(c, explain(absent))
+	return errors.Join(n.reportRenewed(c, result), n.sawAlone(card, slot, result))
 }
 
 // due is what came of a renewal that was due: err, told on the desktop where wanted.
@@ -143,15 +86,4 @@ func (n need) due(c *cli.Context, err error) error {
 		remind(c, n.NotAfter, err)
 	}
 	return err
-}
-
-func (n need) report(c *cli.Context) error {
-	return report(c, n, func() {
-		seen := ""
-		if n.Seen {
-			seen = "; the card can't be looked at now, and this is what was on it last"
-		}
-		printf(c, "Nothing to do: the certificate in slot %s of card %d holds until %s (%s). It is renewed from %s on%s.\n",
-			n.Slot, n.Card, n.NotAfter.Local().Format(time.DateOnly), left(n.NotAfter, time.Now()), n.RenewFrom.Local().Format(time.DateOnly), seen)
-	})
 }

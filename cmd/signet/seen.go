@@ -15,10 +15,12 @@ import (
 // A sighting is a certificate of a CA's that was on a card when the card was last looked
 // at. It tells when to renew while the card is in a drawer. Nothing in it is secret.
 type sighting struct {
-	Card      uint32    `json:"card"`
-	Slot      string    `json:"slot"`
-	CA        string    `json:"ca"`
-	Serial    string    `json:"serial"`
+	Card   uint32 `json:"card"`
+	Slot   string `json:"slot"`
+	CA     string `json:"ca"`
+	Serial string `json:"serial"`
+	// With is the slot whose certificate it is renewed together with; "" for none.
+	With      string    `json:"with,omitempty"`
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -49,7 +50,7 @@ type status struct {
 	NotBefore time.Time  `json:"not_before"`
 	NotAfter  time.Time  `json:"not_after"`
 	KeyOnCard *bool      `json:"key_on_card,omitempty"` // whether the slot's key is the certificate's
-	Status    string     `json:"status"`                // good, revoked, held, unknown, expired, mismatch, unreachable, untrusted
+	Status    string     `json:"status"`                // good, revoked, held, unknown, expired, retired, mismatch, unreachable, untrusted
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
 	Reason    *ca.Reason `json:"reason,omitempty"`
 	CA        string     `json:"ca,omitempty"` // the remembered CA that it is of
@@ -190,6 +191,10 @@ func (s *status) judge(ctx context.Context, expiring time.Duration) error {
 		return fail(exit.Unreachable, "unreachable", fmt.Errorf("the CA can't be asked: %w", err), hintAsk)
 	}
 	if time.Now().After(s.NotAfter) {
+		if s.retired() {
+			s.Status = retired
+			return nil
+		}
 		return fail(exit.Denied, "expired", fmt.Errorf("the certificate expired on %s", s.NotAfter.Format(time.DateOnly)),
 			"Get another: signet enroll --force.")
 	}
@@ -208,6 +213,10 @@ func (s *status) judge(ctx context.Context, expiring time.Duration) error {
 			left(s.NotAfter, time.Now())), "Get another in time: signet renew.")
 	case answer.Status == ocsp.Revoked:
 		s.RevokedAt, s.Reason = &answer.RevokedAt, &answer.Reason
+		if answer.Reason == ca.Superseded && s.retired() {
+			s.Status = retired
+			return nil
+		}
 		word := "revoked"
 		if answer.Reason == ca.CertificateHold {
 			word = "held"
@@ -216,6 +225,15 @@ func (s *status) judge(ctx context.Context, expiring time.Duration) error {
 			answer.RevokedAt.UTC().Format(time.RFC3339), answer.Reason), "Ask the CA's officers; for another certificate: signet enroll --force.")
 	}
 	return fail(exit.Denied, "unknown", errors.New("the CA says that it never issued this certificate"), "")
+}
+
+// retired is the status of a certificate that has another in its place, and whose key is kept.
+const retired = "retired"
+
+// retired reports whether the slot is one where a key is kept to read what was encrypted to it.
+func (s *status) retired() bool {
+	slot, err := piv.ParseSlot(s.Slot)
+	return err == nil && slices.Contains(piv.RetiredSlots(), slot) && ceremony.Encrypts(slot, s.cert)
 }
 
 const hintAsk = "Check the network and run the command again; whether the certificate still holds isn't known."
@@ -286,6 +304,10 @@ func (s *status) print(c *cli.Context) {
 	describe(c.App.Writer, s.cert)
 	if s.Status == "good" {
 		printf(c, "  status   good: %s stands behind it\n", s.CA)
+		return
+	}
+	if s.Status == retired {
+		printf(c, "  status   retired: its key is kept to read what was encrypted to it\n")
 		return
 	}
 	printf(c, "  status   %s\n", s.Status)

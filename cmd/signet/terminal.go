@@ -104,6 +104,9 @@ func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
 		} else {
 			t.say("  a key without a certificate that can be read")
 		}
+		if o.Encrypts {
+			t.say("  Without its key, messages that were encrypted to it can't be read any more.")
+		}
 	}
 	if t.c.Bool("yes") {
 		return nil

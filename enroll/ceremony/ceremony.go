@@ -50,11 +50,11 @@ type Config struct {
 
 	// Account is the CA as the account, with its password or code. For Enroll.
 	Account Authority
-	// Holder makes the CA as whoever holds cert, whose key is the card's. For Renew.
+	// Holder makes the CA as whoever holds cert, whose key is the card's. For Renew and Complete.
 	Holder func(cert tls.Certificate) Renewer
 	// Code makes the CA as whoever has a one-time code.
 	Code func(code string) Authority
-	// Slot is the slot to renew; 0 for 9a. For Renew.
+	// Slot is the slot to renew; 0 for 9a. For Renew alone.
 	Slot piv.Slot
 	// KeepOld leaves the old certificate in force where a new key takes its place.
 	KeepOld bool
@@ -68,6 +68,7 @@ type run struct {
 	wants   []Wanted // the plan in words, once it was shown
 	tries   Tries
 	refused [][]byte // SubjectPublicKeyInfo of keys of ours that are of no use to anyone
+	missing []Missing
 	pin     string
 	ca      Authority // who is asked now
 	told    piv.FactorySecrets

@@ -13,8 +13,7 @@ import (
 // shows their plans first, and refuses what the CA would refuse.
 func (r *run) choose(ctx context.Context, profile string, members []member) error {
 	r.wants, r.tries = nil, Tries{members[0].plan.PINTries, members[0].plan.PUKTries}
-	r.entry.forget()
-	r.entry.Profile = profile
+	r.entry.Keys, r.entry.Profile = nil, profile
 	var refused error
 	for i, m := range members {
 		asked := piv.Algorithm("")

@@ -54,10 +54,18 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		}
 		all = append(all, Installed{Slot: k.home(), Profile: k.Profile, Certificate: cert, Issued: k.Issued})
 	}
+	main := all[0].Slot
+	if by := r.entry.By; by != 0 {
+		main = by
+	}
+	kept, err := r.keptKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	superseded := r.supersede(ctx, all[0].Certificate)
 	if err := r.Journal.done(r.entry.Card); err != nil {
 		return nil, err
 	}
-	return &Result{Card: r.Card.Info(), Installed: all[0], With: all[1:],
-		Resumed: r.resumed, Secured: r.secured, Superseded: superseded}, nil
+	return &Result{Card: r.Card.Info(), Installed: all[0], Main: main, With: all[1:],
+		Resumed: r.resumed, Secured: r.secured, Superseded: superseded, Kept: kept, Missing: r.missing}, nil
 }

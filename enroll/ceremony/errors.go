@@ -22,11 +22,18 @@ var ErrNoCertificate = errors.New("there is no certificate to renew in the slot"
 // slot has a new key, and no certificate to be known by.
 var ErrNotRenewable = errors.New("the slot holds a key that is not enrolled yet")
 
+// ErrNoSignIn is a certificate that the CA can't know its holder by, with no other to do that.
+var ErrNoSignIn = errors.New("its certificate is good for no sign-in, and there is none on the card that it goes with")
+
+// ErrComplete is a card that has every key of its profile's set.
+var ErrComplete = errors.New("nothing is missing: the card has every key that the profile wants")
+
 // An OccupiedError is slots that are in use, and kept.
 type OccupiedError struct {
 	Card  piv.Info
 	InUse []Occupied
 	Free  []Missing // the keys of the same set whose slots hold nothing
+	Main  bool      // whether the first in use is that of the set's first key
 }
 
 func (e *OccupiedError) Error() string {
@@ -51,9 +58,11 @@ func (o Occupied) String() string {
 
 // A Missing is a key that a profile's set has, and a card hasn't.
 type Missing struct {
-	Profile string   `json:"profile"`
-	Slot    piv.Slot `json:"slot"`
+	Profile string
+	Slot    piv.Slot
 }
+
+func (m Missing) String() string { return fmt.Sprintf("%s in slot %s", m.Profile, m.Slot) }
 
 // A PendingError is another enrollment that was begun on the card, and is to be
 // ended first.

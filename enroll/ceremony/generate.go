@@ -16,6 +16,11 @@ func (r *run) generate(ctx context.Context) error {
 		if k.made() {
 			continue
 		}
+		if k.Keep != 0 && k.Into == 0 {
+			if err := r.makeWay(ctx, k); err != nil {
+				return err
+			}
+		}
 		r.step(StepGenerate, k)
 		pub, err := r.Card.Generate(ctx, k.Slot, piv.KeySpec{Algorithm: k.Algorithm, PINPolicy: k.PIN, TouchPolicy: k.Touch})
 		if err != nil {

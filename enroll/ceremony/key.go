@@ -13,6 +13,7 @@ type pendingKey struct {
 	Profile   string          `json:"profile"`
 	Slot      piv.Slot        `json:"slot"`
 	Into      piv.Slot        `json:"into,omitempty"` // where it is moved to at the end; 0 for nowhere
+	Keep      piv.Slot        `json:"keep,omitempty"` // where the key that it replaces is moved to; 0 where that is destroyed
 	Algorithm piv.Algorithm   `json:"algorithm"`
 	PIN       piv.PINPolicy   `json:"pin_policy"`
 	Touch     piv.TouchPolicy `json:"touch_policy"`

@@ -10,12 +10,15 @@ import (
 	"time"
 
 	"signet/ca"
+	"signet/enroll"
 	"signet/piv"
 )
 
 // Renew gets another certificate in place of the one in the slot, which is also
 // what the CA knows its holder by: for the same key, or with newKey for a new
-// one. It goes on where an earlier run was ended, as [Enroll] does. It fails
+// one. With the same key, those of the profile's companions are renewed in the same
+// request. A companion's own, where it is good for no sign-in, is renewed by the
+// certificate that it goes with. It goes on where an earlier run was ended, as [Enroll] does. It fails
 // with [ErrNoCertificate] where the slot has none.
 //
 // Where card and CA allow it, a new key is made in a free retired slot, and moved to the
@@ -46,17 +49,9 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := r.Card.Key(ctx, r.Slot)
-	if err != nil {
+	if err := r.standing(ctx, offer); err != nil {
 		return nil, err
 	}
-	spki, err := x509.MarshalPKIXPublicKey(key.Public)
-	if err != nil {
-		return nil, err
-	}
-	r.entry.Keys = []*pendingKey{{Profile: offer.Profile, Slot: r.Slot, Algorithm: key.Algorithm,
-		PIN: key.PINPolicy, Touch: key.TouchPolicy, Before: spki, Public: spki}}
-	r.entry.Profile, r.entry.By = offer.Profile, r.Slot
 	if err := r.request(ctx, offer); err != nil {
 		return nil, err
 	}
@@ -73,12 +68,18 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.choose(ctx, offer.Profile, membersOf(offer)[:1]); err != nil {
+	m, err := r.renewed(offer)
+	if err != nil {
 		return nil, err
 	}
-	r.entry.By = r.Slot
-	beside, err := r.beside(ctx, &offer.Plan)
+	if err := r.choose(ctx, offer.Profile, []member{m}); err != nil {
+		return nil, err
+	}
+	beside, err := r.beside(ctx, m.plan)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.spare(ctx, offer); err != nil {
 		return nil, err
 	}
 	if !beside {
@@ -96,7 +97,7 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 }
 
 // clearOwn sees to what destroying the key in the slot takes: a ticket, unless the key
-// is lost and there is one.
+// is lost and there is one, or another certificate is the one to be known by.
 func (r *run) clearOwn(ctx context.Context, lost bool) (err error) {
 	// What is in the slot now goes to disk with the ticket, so that no later run takes it
 	// for the new key.
@@ -107,7 +108,7 @@ func (r *run) clearOwn(ctx context.Context, lost bool) (err error) {
 	} else {
 		k.Before, err = r.inSlot(ctx, k.Slot)
 	}
-	if err != nil || lost {
+	if err != nil || lost || r.entry.By != r.Slot {
 		return err
 	}
 	return r.ticket(ctx)
@@ -141,27 +142,23 @@ func (r *run) ticketHolds() bool {
 }
 
 // known unlocks the card and connects as the holder of the certificate in the
-// slot, and finds its profile.
+// slot, or of the one that it goes with, and finds that one's profile.
 func (r *run) known(ctx context.Context) error {
-	cert, err := r.matching(ctx, r.Slot)
+	by, cert, err := r.speaker(ctx)
 	if err != nil {
 		return err
 	}
 	if err := r.unlock(ctx); err != nil {
 		return err
 	}
-	if err := r.connect(ctx, r.Slot, cert); err != nil {
+	if err := r.connect(ctx, by, cert); err != nil {
 		return err
 	}
-	serial, ok := ca.SerialOf(cert.SerialNumber)
-	if !ok {
-		return &MismatchError{"the certificate in the slot is not of this CA"}
+	r.entry.By = by
+	if r.entry.Replaces, err = r.replacing(ctx); err != nil || r.Profile != "" {
+		return err
 	}
-	r.entry.Replaces = cert.RawSubjectPublicKeyInfo
-	if r.Profile != "" {
-		return nil
-	}
-	record, err := r.ca.(Renewer).Certificate(ctx, serial)
+	record, err := r.record(ctx, cert)
 	if err != nil {
 		return fmt.Errorf("asking about the certificate in force: %w", err)
 	}
@@ -169,7 +166,30 @@ func (r *run) known(ctx context.Context) error {
 	return nil
 }
 
-// matching is the slot's certificate, if it is the slot's key's.
+// replacing is the key whose certificate is in the slot, as SubjectPublicKeyInfo; nil
+// where there is none.
+func (r *run) replacing(ctx context.Context) ([]byte, error) {
+	cert, err := r.Card.Certificate(ctx, r.Slot)
+	if errors.Is(err, piv.ErrEmpty) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cert.RawSubjectPublicKeyInfo, nil
+}
+
+// record is what the CA knows of a certificate.
+func (r *run) record(ctx context.Context, cert *x509.Certificate) (*enroll.Record, error) {
+	serial, ok := ca.SerialOf(cert.SerialNumber)
+	if !ok {
+		return nil, &MismatchError{"the certificate in the slot is not of this CA"}
+	}
+	return r.ca.(Renewer).Certificate(ctx, serial)
+}
+
+// matching is the slot's certificate, if it is the slot's key's; *[MismatchError] beside it if
+// it isn't.
 func (r *run) matching(ctx context.Context, s piv.Slot) (*x509.Certificate, error) {
 	cert, err := r.Card.Certificate(ctx, s)
 	if errors.Is(err, piv.ErrEmpty) {
@@ -183,7 +203,7 @@ func (r *run) matching(ctx context.Context, s piv.Slot) (*x509.Certificate, erro
 		return nil, err
 	}
 	if !bytes.Equal(spki, cert.RawSubjectPublicKeyInfo) {
-		return nil, &MismatchError{fmt.Sprintf("the certificate in slot %s is not of the key in it", s)}
+		return cert, &MismatchError{fmt.Sprintf("the certificate in slot %s is not of the key in it", s)}
 	}
 	return cert, nil
 }

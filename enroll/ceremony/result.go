@@ -12,12 +12,17 @@ import (
 type Result struct {
 	Card piv.Info
 	Installed
+	Main    piv.Slot    // of the certificate that these go with, or are
 	With    []Installed // its companions, in the CA's order
 	Resumed bool        // what an earlier run had begun
 	Secured bool        // the factory's secrets were replaced
 	// Superseded are the certificates of the key that this one's replaced, and that the CA
 	// revoked for that.
 	Superseded []ca.Serial
+	// Kept is the key that was replaced, where it is now; nil where it is gone.
+	Kept *Retired
+	// Missing are the keys that the profile has come to have, and the card has not.
+	Missing []Missing
 }
 
 // An Installed is a certificate on a card, in the slot of its key.
@@ -26,4 +31,10 @@ type Installed struct {
 	Profile     string
 	Certificate *x509.Certificate
 	Issued      *enroll.Issued
+}
+
+// A Retired is a key that was replaced, and still reads what was encrypted to it.
+type Retired struct {
+	Slot        piv.Slot
+	Certificate *x509.Certificate // nil where it has none
 }

@@ -28,6 +28,7 @@ func (r *run) clearSlots(ctx context.Context, keys []*pendingKey) error {
 	if len(e.InUse) == 0 {
 		return nil
 	}
+	e.Main = e.InUse[0].Slot == keys[0].Slot
 	if !r.Force {
 		return e
 	}
@@ -44,6 +45,7 @@ func (r *run) occupied(ctx context.Context, k *pendingKey) (o Occupied, inUse bo
 		return o, false, err
 	}
 	found.Key = k.Before != nil
+	found.Encrypts = found.Key && Encrypts(k.Slot, found.Certificate)
 	if r.useless(k.Before) {
 		return o, false, nil
 	}

@@ -3,7 +3,6 @@ package ceremony
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -94,18 +93,6 @@ func (r *run) swap(ctx context.Context, k *pendingKey, cert *x509.Certificate) (
 	return back, nil
 }
 
-// makeWay destroys the old key, and no other.
-func (r *run) makeWay(ctx context.Context, k *pendingKey) error {
-	there, err := r.inSlot(ctx, k.Into)
-	switch {
-	case err != nil || there == nil:
-		return err
-	case !bytes.Equal(there, k.Replaced):
-		return &MismatchError{fmt.Sprintf("the key in slot %s is not the one that was to be replaced; the new one is in slot %s", k.Into, k.Slot)}
-	}
-	return r.Card.DeleteKey(ctx, k.Into)
-}
-
 // supersede has the CA revoke what is in force for the key that is gone, as the new
 // certificate's holder. That is of use whatever comes of it, so that a failure is
 // told, and is none of the renewal's.
@@ -122,11 +109,17 @@ func (r *run) supersede(ctx context.Context, cert *x509.Certificate) (done []ca.
 }
 
 func (r *run) revokeOld(ctx context.Context, cert *x509.Certificate) (done []ca.Serial, err error) {
-	signer, err := r.signer(ctx, r.entry.Keys[0].home())
-	if err != nil {
+	by := r.entry.Keys[0].home()
+	if r.entry.By != 0 && r.entry.By != by {
+		by = r.entry.By
+		if cert, err = r.matching(ctx, by); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.connect(ctx, by, cert); err != nil {
 		return nil, err
 	}
-	holder := r.Holder(tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: signer, Leaf: cert})
+	holder := r.ca.(Renewer)
 	own, err := holder.Certificates(ctx)
 	if err != nil {
 		return nil, err

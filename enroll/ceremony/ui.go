@@ -28,6 +28,7 @@ const (
 	StepSubmit   Step = "handing the request in"
 	StepImport   Step = "writing the certificate to the card"
 	StepSwap     Step = "putting the new key in the old one's place"
+	StepRetire   Step = "moving the old key, which reads what was encrypted to it, to a slot of its own"
 	StepReplaced Step = "having the CA revoke the old certificate as superseded"
 	StepProve    Step = "proving that card and certificate belong together"
 )
@@ -51,8 +52,8 @@ type UI interface {
 	// PUK asks for the PUK in force; tries is 0 where the card doesn't tell how many are
 	// left. refused is as for PIN.
 	PUK(ctx context.Context, tries int, refused error) (string, error)
-	// Replace asks whether what the slots hold may be destroyed, after it was
-	// decided by [Config.Force] that it may be asked. nil is yes.
+	// Replace asks whether what the slots hold may be destroyed: where [Config.Force] says
+	// that it may be asked, and for the key of [Renew] where it encrypts. nil is yes.
 	Replace(ctx context.Context, all []Occupied) error
 }
 
@@ -62,4 +63,5 @@ type Occupied struct {
 	Slot        piv.Slot
 	Certificate *x509.Certificate // nil for a key alone, or one that can't be read
 	Key         bool              // whether there is a key
+	Encrypts    bool              // whether the key may have been encrypted to
 }

@@ -1,0 +1,123 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"signet/enroll"
+	"signet/piv"
+)
+
+// spare sees to it that a key to which messages may be encrypted isn't destroyed unasked:
+// without it they can't be read any more. A card that moves keys keeps it, with its
+// certificate, in a retired slot; for others the person says whether it may go.
+func (r *run) spare(ctx context.Context, offer *enroll.Offer) error {
+	k := r.entry.Keys[0]
+	if k.home() != r.Slot {
+		return nil
+	}
+	old, err := r.look(ctx, r.Slot)
+	if err != nil {
+		return err
+	}
+	there, err := r.inSlot(ctx, r.Slot)
+	if err != nil || there == nil || r.useless(there) || !Encrypts(r.Slot, old.Certificate) {
+		return err
+	}
+	if !r.Card.Info().Firmware.Less(piv.FirstMoving) {
+		if k.Keep, err = r.retiredSlot(ctx, offer, old.Certificate); err != nil || k.Keep != 0 {
+			return err
+		}
+		r.UI.Note("no retired slot is free to keep the old key in")
+	}
+	old.Key, old.Encrypts = true, true
+	return r.UI.Replace(ctx, []Occupied{old.Occupied})
+}
+
+// Encrypts reports whether a slot's key is one that messages are encrypted to.
+func Encrypts(s piv.Slot, cert *x509.Certificate) bool {
+	if cert == nil {
+		return s == piv.SlotKeyManagement
+	}
+	return cert.KeyUsage&(x509.KeyUsageKeyEncipherment|x509.KeyUsageDataEncipherment|x509.KeyUsageKeyAgreement) != 0
+}
+
+// retiredSlot is the first slot that an old key can be moved to: none that the CA has a use
+// for, and one that is empty but for that key's certificate, which a run that was
+// ended may have written there. 0 where there is none.
+func (r *run) retiredSlot(ctx context.Context, offer *enroll.Offer, cert *x509.Certificate) (piv.Slot, error) {
+	var used []piv.Slot
+	for _, m := range membersOf(offer) {
+		used = append(append(used, m.plan.Slot), m.plan.AlsoSlots...)
+	}
+	for _, s := range piv.RetiredSlots() {
+		if slices.Contains(used, s) {
+			continue
+		}
+		there, err := r.inSlot(ctx, s)
+		if err != nil {
+			return 0, err
+		}
+		found, err := r.look(ctx, s)
+		if err != nil {
+			return 0, err
+		}
+		empty := found.Certificate == nil && !found.unreadable || cert != nil && cert.Equal(found.Certificate)
+		if there == nil && empty {
+			return s, nil
+		}
+	}
+	return 0, nil
+}
+
+// makeWay takes the old key away, and no other: to where it is kept, or for good.
+func (r *run) makeWay(ctx context.Context, k *pendingKey) error {
+	old := k.Replaced
+	if k.Into == 0 {
+		old = k.Before
+	}
+	there, err := r.inSlot(ctx, k.home())
+	switch {
+	case err != nil || there == nil:
+		return err
+	case !bytes.Equal(there, old):
+		return &MismatchError{fmt.Sprintf("the key in slot %s is not the one that was to be replaced", k.home())}
+	case k.Keep == 0:
+		return r.Card.DeleteKey(ctx, k.home())
+	}
+	return r.retire(ctx, k, old)
+}
+
+// retire moves the old key to where it is kept, its certificate first.
+func (r *run) retire(ctx context.Context, k *pendingKey, old []byte) error {
+	r.step(StepRetire, k)
+	cert, err := r.Card.Certificate(ctx, k.home())
+	switch {
+	case errors.Is(err, piv.ErrEmpty):
+	case err != nil:
+		return err
+	case bytes.Equal(cert.RawSubjectPublicKeyInfo, old):
+		if err := r.Card.SetCertificate(ctx, k.Keep, cert); err != nil {
+			return err
+		}
+	}
+	if err := r.Card.MoveKey(ctx, k.home(), k.Keep); err != nil {
+		return err
+	}
+	r.UI.Note(fmt.Sprintf("slot %s keeps the old key from now on: what was encrypted to it can be read", k.Keep))
+	return nil
+}
+
+// keptKey is where the old key is now; nil where it is gone.
+func (r *run) keptKey(ctx context.Context) (*Retired, error) {
+	k := r.entry.Keys[0]
+	if k.Keep == 0 {
+		return nil, nil
+	}
+	found, err := r.look(ctx, k.Keep)
+	return &Retired{Slot: k.Keep, Certificate: found.Certificate}, err
+}
