@@ -2,6 +2,7 @@
 # make test   passes the tests
 # make run    leaves a CA running to play with; make stop ends it
 # make interop  runs the servers of docs/servers and two browsers, and writes docs/interop.md
+# make traefik  builds Traefik for it, which Debian does not have: five minutes, the first time
 # make bench  measures issuance and OCSP beside bare handlers
 # make platforms  builds for macOS, Windows and Linux on arm64, and throws it away
 # make build  makes bin/signetd, bin/signet and bin/softcard
@@ -24,7 +25,7 @@ TEST_NEEDS := $(DEMO_NEEDS) git apache2 apache2-dev libssl-dev caddy haproxy stu
 # To be tried with others' servers and browsers.
 INTEROP_NEEDS := $(TEST_NEEDS) chromium firefox-esr xvfb xdotool imagemagick
 
-.PHONY: build demo run stop test platforms interop bench fuzz clean
+.PHONY: build demo run stop test platforms interop traefik bench fuzz clean
 
 build:
 	@command -v go >/dev/null || { echo "Signet is built with Go 1.26: install it from https://go.dev/dl/" >&2; exit 1; }
@@ -56,11 +57,25 @@ platforms:
 	@for p in $(PLATFORMS); do echo "building for $$p"; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/... || exit 1; done
 
-# Screenshots of the browsers go to run/browsers.
-interop:
+# Screenshots of the browsers go to run/browsers. Where there is a Traefik already: make interop TRAEFIK=/usr/bin/traefik
+TRAEFIK ?= $(CURDIR)/bin/traefik
+
+interop: $(TRAEFIK)
 	@scripts/need $(INTEROP_NEEDS)
-	go vet -tags browsers ./e2e/...
-	go test -count=1 -timeout 20m -tags browsers ./e2e/interop -args -interop.write ../../docs/interop.md
+	go vet -tags browsers,traefik ./e2e/...
+	TRAEFIK='$(TRAEFIK)' go test -count=1 -timeout 20m -tags browsers,traefik ./e2e/interop -args -interop.write ../../docs/interop.md
+
+# From its source, in the module proxy: its version and the hashes of all of it are in this folder.
+TRAEFIK_SOURCE := e2e/interop/traefik
+TRAEFIK_VERSION = $(shell sed -n 's,^require github.com/traefik/traefik/v3 v,,p' $(TRAEFIK_SOURCE)/go.mod)
+
+traefik: $(CURDIR)/bin/traefik
+
+$(CURDIR)/bin/traefik: $(TRAEFIK_SOURCE)/go.mod $(TRAEFIK_SOURCE)/go.sum
+	@echo "building Traefik $(TRAEFIK_VERSION): this takes five minutes, the first time"
+	cd $(TRAEFIK_SOURCE) && CGO_ENABLED=0 go build -trimpath \
+		-ldflags '-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$(TRAEFIK_VERSION)' \
+		-o $@ github.com/traefik/traefik/v3/cmd/traefik
 
 bench: build
 	@scripts/need $(DEMO_NEEDS)

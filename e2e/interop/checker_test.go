@@ -26,6 +26,9 @@ type checked struct {
 	recipe
 	relay  *relay
 	health string // URL
+	// passwordsGoOn: who shows no certificate is asked for a password by the server
+	// itself, also while the gate is down.
+	passwordsGoOn bool
 	// last is tried at the end, where there is more to try.
 	last func(t *testing.T, s *stand, good visitor)
 }
@@ -93,9 +96,11 @@ func (c checked) mustBeSick(t *testing.T, name string) {
 
 // tryForged sends what only a proxy may say.
 func tryForged(t *testing.T, s *stand, good visitor) string {
+	der := base64.StdEncoding.EncodeToString(good.cert.Certificate[0])
 	forged := http.Header{
-		userHeader:    {"root"},
-		"Client-Cert": {":" + base64.StdEncoding.EncodeToString(good.cert.Certificate[0]) + ":"},
+		userHeader: {"root"}, "Client-Cert": {":" + der + ":"}, "Client-Verify": {"SUCCESS"},
+		// What proxies hand certificates over in.
+		"X-Client-Cert": {der}, "X-Forwarded-Tls-Client-Cert": {der}, "X_Forwarded_Tls_Client_Cert": {der},
 	}
 	for _, w := range []way{required, optional} {
 		if got := s.door.enter(t.Context(), w, visitor{header: forged}); got.in {
