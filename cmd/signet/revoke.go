@@ -102,7 +102,7 @@ func (n *connection) revoker(c *cli.Context) (*enroll.Client, ca.Serial, func(),
 	serial, ok := ca.SerialOf(cert.Leaf.SerialNumber)
 	if !ok {
 		done()
-		return nil, ca.Serial{}, nothing, exit.With(exit.NotFound, errors.New("the certificate on the card is not of this CA"), "")
+		return nil, ca.Serial{}, nothing, exit.With(exit.NotFound, errors.New("the certificate on the card is not of this CA"), "Name its CA with --ca, or the slot of another one with --slot.")
 	}
 	return n.client(enroll.Credentials{}, cert), serial, done, nil
 }
@@ -139,7 +139,7 @@ func onlyOne(ctx context.Context, client *enroll.Client) (ca.Serial, error) {
 	}
 	switch len(good) {
 	case 0:
-		return ca.Serial{}, exit.With(exit.NotFound, errors.New("the account has no certificate to revoke"), "")
+		return ca.Serial{}, exit.With(exit.NotFound, errors.New("the account has no certificate to revoke"), "\"signet status\" shows what is on a card.")
 	case 1:
 		return good[0].Serial, nil
 	}

@@ -144,7 +144,7 @@ func (s *status) fromFile(c *cli.Context) error {
 	if name := c.String("certificate"); name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return exit.With(exit.NotFound, err, "")
+			return exit.With(exit.NotFound, err, "Name a file that holds the certificate as PEM.")
 		}
 		defer f.Close()
 		in = f

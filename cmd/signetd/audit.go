@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -39,17 +37,8 @@ func runAudit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	client, err := dialOperator(c)
-	if err != nil {
-		return err
-	}
-	defer client.close()
-	body, err := client.post(c.Context, "audit.list", f)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	return printEvents(c, json.NewDecoder(body))
+	head := fmt.Sprintf("%-8s %-20s %-20s %-22s %s\n", "NUMBER", "TIME", "ACTOR", "ACTION", "OBJECT AND DETAILS")
+	return printElements(c, "audit.list", f, head, printEvent)
 }
 
 func auditFilterOf(c *cli.Context) (f auditFilter, err error) {
@@ -83,35 +72,9 @@ func moment(c *cli.Context, flag string) (time.Time, error) {
 	return t, nil
 }
 
-// printEvents prints the log as it comes.
-func printEvents(c *cli.Context, from *json.Decoder) error {
-	const row = "%-8d %-20s %-20s %-22s %s\n"
-	w, n := c.App.Writer, 0
-	if !c.Bool("json") {
-		fmt.Fprintf(w, "%-8s %-20s %-20s %-22s %s\n", "NUMBER", "TIME", "ACTOR", "ACTION", "OBJECT AND DETAILS")
-	}
-	for ; ; n++ {
-		var e audit.Event
-		err := from.Decode(&e)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("the list broke off: %w", err)
-		}
-		if c.Bool("json") {
-			err = printElement(w, n, e)
-		} else {
-			_, err = fmt.Fprintf(w, row, e.Seq, e.Time.UTC().Format(time.RFC3339), e.Actor, e.Action, about(e))
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if c.Bool("json") {
-		endElements(w, n)
-	}
-	return nil
+func printEvent(w io.Writer, e audit.Event) error {
+	_, err := fmt.Fprintf(w, "%-8d %-20s %-20s %-22s %s\n", e.Seq, e.Time.UTC().Format(time.RFC3339), e.Actor, e.Action, about(e))
+	return err
 }
 
 // about is an event's object and details on one line.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -95,48 +93,15 @@ func cardList() *cli.Command {
 			if f.State != "" && !slices.Contains([]enroll.CardState{enroll.CardInventory, enroll.CardAssigned, enroll.CardLost, enroll.CardRetired}, f.State) {
 				return command.Usage(c, "--state: %q is none: inventory, assigned, lost or retired", f.State)
 			}
-			client, err := dialOperator(c)
-			if err != nil {
-				return err
-			}
-			defer client.close()
-			body, err := client.post(c.Context, "card.list", f)
-			if err != nil {
-				return err
-			}
-			defer body.Close()
-			return printCards(c, json.NewDecoder(body))
+			return printElements(c, "card.list", f, fmt.Sprintf(cardRow, "SERIAL", "STATE", "USER", "CHANGED", "HARDWARE AND NOTE"), printCardRow)
 		},
 	}
 }
 
-// printCards prints cards as they come.
-func printCards(c *cli.Context, from *json.Decoder) error {
-	const row = "%-11s %-10s %-20s %-12s %s\n"
-	w, asJSON, n := c.App.Writer, c.Bool("json"), 0
-	if !asJSON {
-		fmt.Fprintf(w, row, "SERIAL", "STATE", "USER", "CHANGED", "HARDWARE AND NOTE")
-	}
-	for ; ; n++ {
-		var one enroll.Card
-		err := from.Decode(&one)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("the list broke off: %w", err)
-		}
-		if asJSON {
-			if err := printElement(w, n, one); err != nil {
-				return err
-			}
-			continue
-		}
-		about := strings.Trim(hardwareInWords(one)+"; "+one.Note, "; ")
-		fmt.Fprintf(w, row, strconv.FormatUint(uint64(one.Serial), 10), one.State, one.Account, one.Changed.UTC().Format("2006-01-02"), about)
-	}
-	if asJSON {
-		endElements(w, n)
-	}
-	return nil
+const cardRow = "%-11s %-10s %-20s %-12s %s\n"
+
+func printCardRow(w io.Writer, one enroll.Card) error {
+	about := strings.Trim(hardwareInWords(one)+"; "+one.Note, "; ")
+	_, err := fmt.Fprintf(w, cardRow, strconv.FormatUint(uint64(one.Serial), 10), one.State, one.Account, one.Changed.UTC().Format("2006-01-02"), about)
+	return err
 }

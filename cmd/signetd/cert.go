@@ -1,27 +1,21 @@
 package main
 
 import (
-	"encoding/json"
 	"encoding/pem"
-	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
 	"signet/internal/command"
-	"signet/internal/exit"
 )
 
 func certCommand() *cli.Command {
 	return command.Group("cert", "certificates that were issued",
 		certList(), certShow(), certAttestation(), certImport(), certRevoke(),
-		certOne(actionHold, "take a certificate back until it is released", "cert.hold"),
-		certOne(actionRelease, "take the hold off a certificate", "cert.release"))
+		certAction(actionHold, "take a certificate back until it is released", "cert.hold"),
+		certAction(actionRelease, "take the hold off a certificate", "cert.release"))
 }
 
 // revokeCommand is "cert revoke" again, for whoever is in a hurry.
@@ -60,8 +54,8 @@ func actionOf(reason string) string {
 	return actionRevoke
 }
 
-// certOne makes a command that does one operation on one certificate, or on many.
-func certOne(name, usage, operation string) *cli.Command {
+// certAction makes a command that does one operation on one certificate, or on many.
+func certAction(name, usage, operation string) *cli.Command {
 	return &cli.Command{
 		Name: name, Usage: usage, ArgsUsage: "[SERIAL]", Description: serialOrFlags, Flags: reportFlags(manyFlags()...),
 		Action: func(c *cli.Context) error {
@@ -104,257 +98,4 @@ func certShow() *cli.Command {
 			return pem.Encode(c.App.Writer, &pem.Block{Type: "CERTIFICATE", Bytes: out.DER})
 		},
 	}
-}
-
-func certList() *cli.Command {
-	return &cli.Command{
-		Name: "list", Usage: "list certificates", Flags: append(reportFlags(filterFlags()...),
-			&cli.StringFlag{Name: "expiring", Usage: "those that are valid and run out within `TIME`: \"30d\""},
-			&cli.BoolFlag{Name: "fail-if-any", Usage: "with --expiring: exit with 14 where there are any"},
-			&cli.BoolFlag{Name: "revoked", Usage: "those that are revoked or on hold; --revoked=false: those that are not"},
-			&cli.BoolFlag{Name: "all", Usage: "the CA's own too"}),
-		Action: func(c *cli.Context) error {
-			f, after, err := filterOf(c)
-			if err != nil {
-				return err
-			}
-			if c.Bool("fail-if-any") && after.IsZero() {
-				return command.Usage(c, "--fail-if-any goes with --expiring")
-			}
-			client, err := dialOperator(c)
-			if err != nil {
-				return err
-			}
-			defer client.close()
-			body, err := client.post(c.Context, "cert.list", f)
-			if err != nil {
-				return err
-			}
-			defer body.Close()
-			n, err := printList(c, json.NewDecoder(body), after)
-			if err == nil && n > 0 && c.Bool("fail-if-any") {
-				err = exit.With(exit.Expiring, fmt.Errorf("%s will run out within %s", certificates(n), c.String("expiring")),
-					"Their holders renew with \"signet renew\".")
-			}
-			return err
-		},
-	}
-}
-
-// filterOf reads the flags of "cert list"; only certificates that are valid
-// after the time returned are wanted.
-func filterOf(c *cli.Context) (f certFilter, after time.Time, err error) {
-	if _, err := command.Args(c); err != nil {
-		return f, after, err
-	}
-	if f, err = chosenBy(c); err != nil {
-		return f, after, err
-	}
-	f.All = c.Bool("all")
-	if c.IsSet("revoked") {
-		revoked := c.Bool("revoked")
-		f.Revoked = &revoked
-	}
-	if s := c.String("expiring"); s != "" {
-		d, err := command.Duration(s)
-		if err != nil {
-			return f, after, command.Usage(c, "--expiring: %w", err)
-		}
-		after = time.Now()
-		f.ExpiresBefore = after.Add(d)
-		if f.Revoked == nil { // what is taken back needs no renewal
-			f.Revoked = new(bool)
-		}
-	}
-	return f, after, nil
-}
-
-func parseDate(s string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no date: 2027-01-31, or as RFC 3339 has it", s)
-}
-
-const listRow = "%-18s %-16s %-14s %-10s %-17s %s\n"
-
-// printList prints certificates as they come, but those that run out the soonest
-// first: a table, or with --json one array of objects. It returns how many of them have no
-// certificate in their place yet.
-func printList(c *cli.Context, from *json.Decoder, after time.Time) (due int, err error) {
-	l := &listing{w: c.App.Writer, asJSON: c.Bool("json"), now: after}
-	if !l.asJSON {
-		fmt.Fprintf(l.w, listRow, "SERIAL", "USER", "PROFILE", "CARD", "UNTIL", "STATE")
-	}
-	for {
-		var one certificate
-		err := from.Decode(&one)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return l.due, fmt.Errorf("the list broke off: %w", err)
-		}
-		if one.NotAfter.Before(after) {
-			continue
-		}
-		if err := l.add(one); err != nil {
-			return l.due, err
-		}
-	}
-	if err := l.flush(); err != nil {
-		return l.due, err
-	}
-	if l.asJSON {
-		endElements(l.w, l.n)
-	}
-	return l.due, nil
-}
-
-// A listing is on its way to stdout.
-type listing struct {
-	w      io.Writer
-	asJSON bool
-	now    time.Time     // zero where it is not about what expires
-	sorted []certificate // what waits to be sorted by its end
-	n      int           // how many were printed
-	due    int           // and how many of them were not renewed
-}
-
-// maxSorted bounds how many wait: more are printed in parts that are sorted each.
-const maxSorted = 20_000
-
-func (l *listing) add(one certificate) error {
-	if l.now.IsZero() {
-		return l.print(one)
-	}
-	if l.sorted = append(l.sorted, one); len(l.sorted) < maxSorted {
-		return nil
-	}
-	return l.flush()
-}
-
-func (l *listing) flush() error {
-	slices.SortStableFunc(l.sorted, func(a, b certificate) int { return a.NotAfter.Compare(b.NotAfter) })
-	for _, one := range l.sorted {
-		if err := l.print(one); err != nil {
-			return err
-		}
-	}
-	l.sorted = l.sorted[:0]
-	return nil
-}
-
-func (l *listing) print(one certificate) error {
-	l.n++
-	if !one.Renewed {
-		l.due++
-	}
-	if l.asJSON {
-		return printElement(l.w, l.n-1, one)
-	}
-	one.printRow(l.w, l.now)
-	return nil
-}
-
-// endElements ends a JSON array of n elements.
-func endElements(w io.Writer, n int) {
-	fmt.Fprint(w, map[bool]string{true: "[]\n", false: "\n]\n"}[n == 0])
-}
-
-// printElement prints the nth element of a JSON array that isn't all there yet.
-func printElement(w io.Writer, n int, one any) error {
-	text, err := json.Marshal(one)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s%s", map[bool]string{true: "[\n", false: ",\n"}[n == 0], text)
-	return err
-}
-
-// printRow prints c; how long it has, where now isn't zero.
-func (c certificate) printRow(w io.Writer, now time.Time) {
-	card := "-"
-	if c.Card != nil {
-		card = fmt.Sprint(c.Card.Serial)
-	}
-	account := c.Account
-	switch {
-	case account == "" && c.Profile == importedProfile:
-		account = "(nobody's)"
-	case account == "":
-		account = "(the CA's own)"
-	}
-	state := c.stateInWords()
-	if !now.IsZero() {
-		state += ", " + within(c.NotAfter.Sub(now))
-		if c.Renewed {
-			state += ", renewed"
-		}
-	}
-	// 16 of 40 digits tell them apart; commands take so few.
-	fmt.Fprintf(w, listRow, c.Serial.String()[:16], account, c.Profile, card, c.NotAfter.UTC().Format("2006-01-02 15:04"), state)
-}
-
-// within says when something is.
-func within(d time.Duration) string {
-	switch {
-	case d < 2*time.Hour:
-		return fmt.Sprintf("in %d minutes", d/time.Minute)
-	case d < 2*day:
-		return fmt.Sprintf("in %d hours", d/time.Hour)
-	}
-	return fmt.Sprintf("in %d days", d/day)
-}
-
-func (c certificate) stateInWords() string {
-	if c.State == "revoked" {
-		return "revoked: " + c.Revocation.Reason.String()
-	}
-	return c.State
-}
-
-func (c certificate) print(w io.Writer) {
-	row := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(w, "%-12s %s\n", name, value)
-		}
-	}
-	row("Serial", c.Serial.String())
-	row("Subject", c.Subject)
-	row("User", c.Account)
-	row("Profile", c.Profile)
-	row("Issuer", c.Issuer)
-	row("Valid", c.NotBefore.UTC().Format(timeFormat)+" to "+c.NotAfter.UTC().Format(timeFormat))
-	row("State", c.stateInWords())
-	if c.Revocation != nil {
-		row("Since", c.Revocation.At.UTC().Format(timeFormat)+", by "+c.Revocation.By)
-	}
-	row("CRL", crlInWords(c.CRL))
-	if card := c.Card; card != nil {
-		row("Card", fmt.Sprintf("%d, firmware %s%s, slot %s", card.Serial, card.Firmware, seriesInWords(card), card.Slot))
-		row("Policies", "PIN "+card.PINPolicy+", touch "+card.TouchPolicy)
-	}
-}
-
-// seriesInWords is ", FIPS" and the like.
-func seriesInWords(c *ca.Card) (words string) {
-	if c.FIPS {
-		words += ", FIPS"
-	}
-	if c.CSPN {
-		words += ", CSPN"
-	}
-	return words
-}
-
-// crlInWords says where the CRL is that shows a change.
-func crlInWords(crl string) string {
-	return map[string]string{
-		crlOut:     "out, and OCSP says the same",
-		crlDelayed: "on its way; the server's log says what holds it up. OCSP says so already",
-		crlStopped: "made when the server starts; until then nobody is told",
-	}[crl]
 }

@@ -118,20 +118,18 @@ func (m *many) choose(f certFilter) error {
 		return err
 	}
 	defer body.Close()
-	for from := json.NewDecoder(body); ; {
-		var one choice
-		err := from.Decode(&one)
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("the list of certificates broke off; nothing was changed: %w", err)
-		case one.Concerned:
+	err = elementsOf(body, func(one choice) error {
+		if one.Concerned {
 			m.serials = append(m.serials, one.Serial)
-		default:
+		} else {
 			m.already++
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
 	}
+	return nil
 }
 
 // confirm shows what is about to happen and asks whether it shall.
@@ -185,7 +183,7 @@ func (m *many) run() error {
 		return err
 	}
 	if out.NotFound > 0 {
-		return exit.With(exit.NotFound, fmt.Errorf("%d of the serial numbers are none of this CA's", out.NotFound), "")
+		return exit.With(exit.NotFound, fmt.Errorf("%d of the serial numbers are none of this CA's", out.NotFound), "The others are done.")
 	}
 	return nil
 }

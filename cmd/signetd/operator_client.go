@@ -120,7 +120,7 @@ func reachError(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return exit.With(exit.Denied, err, "Only the account that the server runs as, and root, may give operator's commands.")
 	}
-	return exit.With(exit.Unreachable, err, "")
+	return exit.With(exit.Unreachable, err, "Look at the server's log, and give the command again.")
 }
 
 // refusalOf makes an error with its exit code of a problem document.

@@ -58,7 +58,7 @@ func unmet(sum *planSummary, profile string) error {
 		return exit.With(exit.Unmet, fmt.Errorf("%s of %d in force would be refused today", certificates(sum.Failing), sum.Checked),
 			"To take them back: signetd plan check --serials | signetd cert revoke --reason superseded --yes --from -")
 	case profile != "" && sum.Checked == 0:
-		return exit.With(exit.NotFound, fmt.Errorf("no certificate of a profile %s is in force", profile), "")
+		return exit.With(exit.NotFound, fmt.Errorf("no certificate of a profile %s is in force", profile), "\"signetd cert list\" shows profiles.")
 	}
 	return nil
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
@@ -51,17 +49,13 @@ func belowOf(c *cli.Context, issuer string) (below, error) {
 		return b, err
 	}
 	defer body.Close()
-	for from := json.NewDecoder(body); ; {
-		var one certificate
-		if err := from.Decode(&one); errors.Is(err, io.EOF) {
-			return b, nil
-		} else if err != nil {
-			return b, err
-		}
+	err = elementsOf(body, func(one certificate) error {
 		if one.Issuer == issuer {
 			b.add(one)
 		}
-	}
+		return nil
+	})
+	return b, err
 }
 
 func (b *below) add(one certificate) {
