@@ -10,16 +10,22 @@ import (
 	"testing"
 )
 
-// systemd understands the agent's unit, and finds it as tight as what it must do permits.
-func TestUnit(t *testing.T) {
-	unit, err := os.ReadFile("../../packaging/systemd/signet-crl.service")
+// systemd understands the units, and finds them as tight as what they must do permits.
+func TestUnits(t *testing.T) {
+	for name, bound := range map[string]float64{"signetd": 1.5, "signet-crl": 3, "signet-gate": 1.5} {
+		t.Run(name, func(t *testing.T) { checkUnit(t, name+".service", bound) })
+	}
+}
+
+func checkUnit(t *testing.T, name string, bound float64) {
+	unit, err := os.ReadFile("../../packaging/systemd/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The program and the documentation are not installed here.
-	text := strings.ReplaceAll(string(unit), "/usr/local/bin/signet", os.Args[0])
+	// The programs and the documentation are not installed here.
+	text := regexp.MustCompile(`/usr/local/bin/signetd?`).ReplaceAllString(string(unit), os.Args[0])
 	text = regexp.MustCompile(`(?m)^Documentation=.*\n`).ReplaceAllString(text, "")
-	path := filepath.Join(t.TempDir(), "signet-crl.service")
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +36,13 @@ func TestUnit(t *testing.T) {
 		}
 		return string(out)
 	}
-	if out := analyze("verify", "--recursive-errors=no", path); strings.Contains(out, "signet-crl.service") {
+	if out := analyze("verify", "--recursive-errors=no", path); strings.Contains(out, name) {
 		t.Errorf("systemd-analyze verify: %s", out)
 	}
 	out := analyze("security", "--offline=true", path)
 	var exposure float64
-	_, rest, _ := strings.Cut(out, "Overall exposure level for signet-crl.service: ")
-	if _, err := fmt.Sscan(rest, &exposure); err != nil || exposure > 3 {
+	_, rest, _ := strings.Cut(out, "Overall exposure level for "+name+": ")
+	if _, err := fmt.Sscan(rest, &exposure); err != nil || exposure > bound {
 		t.Errorf("exposure %v, %v\n%s", exposure, err, out)
 	}
 }

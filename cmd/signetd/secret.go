@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/term"
@@ -47,10 +48,17 @@ func (s secretSource) fromFile() ([]byte, error) {
 		return nil, fmt.Errorf("reading the %s: %w", s.What, err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && othersMay(info) {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && othersMay(info) && !s.isCredential() {
 		fmt.Fprintf(os.Stderr, "signetd: warning: others than its owner may read %s (mode %04o)\n", s.File, info.Mode().Perm())
 	}
 	return s.from(f)
+}
+
+// isCredential reports whether systemd gave us the file (systemd.exec(5), LoadCredential=).
+// It is then ours alone by an access list, whose mask the mode shows as the group's.
+func (s secretSource) isCredential() bool {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	return dir != "" && filepath.Dir(s.File) == filepath.Clean(dir)
 }
 
 // from reads one line: what an editor or echo appends is no part of the secret.

@@ -95,7 +95,7 @@ func TestTerminateWhileWaitingForTouch(t *testing.T) {
 		t.Fatal(out)
 	}
 	p.ctl(t, "wait-touch")
-	go p.with(t, ypt, "-a", "verify", "-P", "123456", "--sign", "-s", "9e", "-A", "ECCP256", "-i", "/dev/null", "-o", "/dev/null")
+	go p.with(t, ypt, "-a", "verify-pin", "-P", "123456", "--sign", "-s", "9e", "-A", "ECCP256", "-i", "/dev/null", "-o", "/dev/null")
 	eventually(t, func() bool { return strings.Contains(p.ctl(t, "status"), "waiting=true") })
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	began := time.Now()
@@ -111,7 +111,7 @@ func TestKilledProcessLosesNothing(t *testing.T) {
 	if out, err := p.with(t, ypt, "-a", "generate", "-s", "9a", "-A", "ECCP256", "-o", key, "-a", "set-chuid"); err != nil {
 		t.Fatal(out)
 	}
-	p.with(t, ypt, "-a", "verify", "-P", "999999")
+	p.with(t, ypt, "-a", "verify-pin", "-P", "999999")
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestCtlTouch(t *testing.T) {
 			softcard.ControlRequest{Do: softcard.DoTouch, Wait: 5 * time.Second})
 		touched <- err
 	}()
-	if out, err := p.with(t, ypt, "-a", "verify", "-P", "123456", "--sign", "-s", "9e", "-A", "ECCP256", "-i", "/dev/null", "-o", "/dev/null"); err != nil {
+	if out, err := p.with(t, ypt, "-a", "verify-pin", "-P", "123456", "--sign", "-s", "9e", "-A", "ECCP256", "-i", "/dev/null", "-o", "/dev/null"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if err := <-touched; err != nil {
