@@ -140,7 +140,7 @@ func TestStoreFails(t *testing.T) {
 
 // Whatever is posted, the answer is the client's fault or a certificate.
 func FuzzSubmission(f *testing.F) {
-	a := newAuthority(f)
+	a := newSets(f)
 	h := a.enroll.Handler()
 	nonce := must(a.withPassword("alice").Plan(ctx, "user")).Nonce
 	for _, csr := range [][]byte{wish{key: catest.Key(f), nonce: nonce}.csr(f), wish{key: catest.Key(f), bare: true}.csr(f), []byte("x")} {
@@ -148,6 +148,10 @@ func FuzzSubmission(f *testing.F) {
 		f.Add(must(json.Marshal(map[string]string{"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))})))
 	}
 	f.Add([]byte("{}"))
+	for _, names := range [][]string{whole, {"user", "signing"}, {"user", "signing", "signing", "encryption"}, {"other", "user"}} {
+		f.Add(setBody(trioOf(f, nonce, names).requests))
+	}
+	f.Add([]byte(`{"csr":"AAAA","with":[null,{"profile":"signing","csr":"AAAA"},{}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequest("POST", "/api/v1/certificates", bytes.NewReader(body))
 		r.SetBasicAuth("alice", password)

@@ -17,6 +17,7 @@ import (
 var children = map[string]func(){
 	"flushes":       flushesChild,
 	"killed":        killedChild,
+	"killedsets":    killedSetsChild,
 	"faults":        faultsChild,
 	"full":          fullChild,
 	"locking":       lockingChild,

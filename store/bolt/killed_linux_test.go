@@ -27,7 +27,7 @@ func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	acknowledged := map[ca.Serial]bool{}
 	for round := range 4 {
-		killOne(t, dir, 500+300*round, acknowledged)
+		killOneOf(t, "killed", dir, 500+300*round, acknowledged)
 		s := openIn(t, dir)
 		stored := map[ca.Serial]bool{}
 		err := s.Certificates(t.Context(), revocation.Filter{Leaf: true}, func(c ca.Certificate) bool {
@@ -57,11 +57,11 @@ func TestKilled(t *testing.T) {
 	checkFile(t, filepath.Join(dir, "signet.db"))
 }
 
-// killOne kills a child after it has acknowledged n enrollments, and adds all
+// killOneOf kills a child of that name after it has acknowledged n enrollments, and adds all
 // that it has acknowledged.
-func killOne(t *testing.T, dir string, n int, acknowledged map[ca.Serial]bool) {
+func killOneOf(t *testing.T, name, dir string, n int, acknowledged map[ca.Serial]bool) {
 	t.Helper()
-	c := childCommand(t.Context(), "killed", dir)
+	c := childCommand(t.Context(), name, dir)
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err == nil {
@@ -88,6 +88,6 @@ func killOne(t *testing.T, dir string, n int, acknowledged map[ca.Serial]bool) {
 	}
 	_ = c.Wait() // it was killed
 	if seen < n {
-		t.Fatalf("the child enrolled only %d times", seen)
+		t.Fatalf("the child %s enrolled only %d times", name, seen)
 	}
 }
