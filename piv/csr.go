@@ -20,7 +20,8 @@ var (
 )
 
 // AttestationFromCSR finds the attestation that csr carries, not verified:
-// [ErrNoAttestation] where there is none, a *[StatementError] where it can't be read.
+// [ErrNoAttestation] where there is none, a *[StatementError] where it can't be told
+// what is which.
 func AttestationFromCSR(csr *x509.CertificateRequest) (*Attestation, error) {
 	var a Attestation
 	for _, e := range csr.Extensions {
@@ -42,21 +43,30 @@ func AttestationFromCSR(csr *x509.CertificateRequest) (*Attestation, error) {
 	return &a, nil
 }
 
+// policyOID is oidPolicy in DER: a certificate without these octets states no policy.
+var policyOID = []byte{0x06, 0x0a, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0xc4, 0x0a, 0x03, 0x08}
+
 // take puts a certificate where it belongs: only a slot's states a policy. The
-// same one twice is let pass, since some clients send it under both numbers.
+// same one twice is let pass, since some clients send it under both numbers. The card's
+// is not parsed: whoever verifies may know it.
 func (a *Attestation) take(der []byte) error {
-	cert, err := parseBounded(der)
-	if err != nil {
+	if err := bounded(der); err != nil {
 		return err
 	}
 	place := &a.Card
-	if _, ok := extension(cert.Extensions, oidPolicy); ok {
-		place, a.parsed = &a.Slot, cert
+	if bytes.Contains(der, policyOID) {
+		cert, err := parseBounded(der)
+		if err != nil {
+			return err
+		}
+		if _, ok := extension(cert.Extensions, oidPolicy); ok {
+			place, a.parsed = &a.Slot, cert
+		}
 	}
 	if *place != nil && !bytes.Equal(*place, der) {
 		return refuse(RuleForm, "the request carries two attestations")
 	}
-	*place = cert.Raw
+	*place = der
 	return nil
 }
 

@@ -68,7 +68,7 @@ func TestNoAttestationInCSR(t *testing.T) {
 	for name, values := range map[string]map[int][]byte{
 		"no card": {11: a.Slot}, "no statement": {2: a.Card}, "rubbish": {1: []byte("x"), 2: a.Card},
 		"two statements": {1: a.Slot, 11: b.Slot, 2: a.Card}, "CSPN alone": {11: {0x05, 0x00}},
-		"long": {1: make([]byte, 5000), 2: a.Card},
+		"long": {1: make([]byte, 5000), 2: a.Card}, "empty": {1: {}},
 	} {
 		_, err := piv.AttestationFromCSR(carrying(t, values))
 		t.Run(name, func(t *testing.T) { wantRule(t, err, piv.RuleForm) })
@@ -119,4 +119,19 @@ func FuzzAttestation(f *testing.F) {
 		_, _ = piv.AttestationFromCSR(csr)
 		_, _ = piv.NonceFromCSR(csr)
 	})
+}
+
+// What stands for the card's certificate is read by whoever verifies it, at the latest.
+func TestRubbishForACard(t *testing.T) {
+	a := attest(t, theLab().device, 0x9a, newKey(t).Public())
+	for _, rubbish := range [][]byte{[]byte("x"), append(bytes.Clone(a.Card), 0)} {
+		got, err := piv.AttestationFromCSR(carrying(t, map[int][]byte{11: a.Slot, 2: rubbish}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = theLab().roots().Verify(got, now)
+		wantRule(t, err, piv.RuleForm)
+		_, err = got.Read()
+		wantRule(t, err, piv.RuleForm)
+	}
 }

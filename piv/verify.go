@@ -67,9 +67,16 @@ func (r *Roots) Chain(a *Attestation, now time.Time) ([]*x509.Certificate, error
 	return append([]*x509.Certificate{slot}, card.chain...), nil
 }
 
-func parseBounded(der []byte) (*x509.Certificate, error) {
+func bounded(der []byte) error {
 	if len(der) == 0 || len(der) > maxCertificate {
-		return nil, refuse(RuleForm, "an attestation certificate has %d bytes, not 1 to %d", len(der), maxCertificate)
+		return refuse(RuleForm, "an attestation certificate has %d bytes, not 1 to %d", len(der), maxCertificate)
+	}
+	return nil
+}
+
+func parseBounded(der []byte) (*x509.Certificate, error) {
+	if err := bounded(der); err != nil {
+		return nil, err
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
