@@ -81,6 +81,7 @@ func Open(path string, opt *Options) (*Store, error) {
 	}
 	s.db = db
 	if err := s.start(); err != nil {
+		s.pages.meter.close()
 		return nil, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), db.Close())
 	}
 	return s, nil
@@ -145,7 +146,9 @@ func (s *Store) start() error {
 // Close waits for the writes under way and for the readers, and lets go of the file.
 func (s *Store) Close() error {
 	s.writer.close()
-	return s.db.Close()
+	err := s.db.Close()
+	s.pages.meter.close()
+	return err
 }
 
 // Ping reads; and where the last write failed, it writes to see whether the

@@ -11,13 +11,16 @@ import (
 // process's resident set for as long as the machine has memory left. After a
 // while that would be the whole file, which an operator (or a memory limit)
 // rightly takes for the server's memory. So when it has grown, the map is told
-// to let go. The pages stay in the system's cache, and the next use of one costs
-// a fault without a read.
+// to let go of a part of the file, another one each time: what is used at random
+// stays in memory as far as there is room. The pages stay in the system's cache,
+// and the next use of one costs a fault without a read.
 //
-// How much it has grown only the system knows, and asking takes some
-// microseconds: it is asked when enough may have been read since the last time.
+// How much it has grown only the system knows, and asking takes a microsecond:
+// it is asked when enough may have been read since the last time.
 type resident struct {
+	meter   fileMeter
 	unasked atomic.Int64 // pages read since the system was asked, at most
+	last    atomic.Int64 // the part let go last
 }
 
 // How many pages one thing brings into memory at most, beyond those that all
@@ -27,21 +30,27 @@ const (
 	pagesPerRead        = 16
 	pagesPerCertificate = 3 // in a listing, one after the other
 	// pagesUnasked is how many may be read before the system is asked.
-	pagesUnasked = 1024
+	pagesUnasked = 256
 )
 
 // residentKept is when to let go: when so many octets of files are resident, the
-// store's and the program's own, which signetd has 13 MiB of.
-const residentKept = 18 << 20
+// store's and the program's own, which signetd has 12 MiB of.
+const residentKept = 19 << 20
 
-// touched counts n pages read, and lets go of all where that has become too many.
-// The caller's transaction keeps the map where it is meanwhile.
+// residentParts is how many parts of the file are let go one after the other.
+const residentParts = 8
+
+// touched counts n pages read, and lets go of parts of the file while too much is
+// resident. The caller's transaction keeps the map where it is meanwhile.
 func (r *resident) touched(t *bbolt.Tx, n int) {
 	if r.unasked.Add(int64(n)) < pagesUnasked {
 		return
 	}
 	r.unasked.Store(0)
-	if residentFiles() > residentKept {
-		release(t)
+	for range residentParts {
+		if r.meter.resident() <= residentKept {
+			return
+		}
+		release(t, int(r.last.Add(1)%residentParts))
 	}
 }
