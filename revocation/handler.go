@@ -3,12 +3,12 @@ package revocation
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"net/http"
 	"strings"
 	"time"
 
 	"signet/ca"
+	"signet/internal/certfile"
 )
 
 // pemContentType is the media type of a PEM file (RFC 8555, Section 9.1 for
@@ -54,12 +54,12 @@ func (s *Service) Handler(next http.Handler) http.Handler {
 		ids: map[string]*x509.Certificate{}, started: p.now(), now: p.now,
 	}
 	root := p.issuer.Root()
-	h.roots = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})
+	h.roots = certfile.Encode(root.Raw)
 	h.bundle = h.roots
 	h.ids[ca.IssuerID(root)] = root
 	for _, c := range p.issuer.Chain() {
 		h.ids[ca.IssuerID(c)] = c
-		h.bundle = append(h.bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+		h.bundle = append(h.bundle, certfile.Encode(c.Raw)...)
 	}
 	return h
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"signet/enroll"
+	"signet/internal/certfile"
 	"signet/internal/dn"
 	"signet/internal/exit"
 )
@@ -87,7 +87,7 @@ func meet(c *cli.Context, url, fingerprint string) (authority, error) {
 		return authority{}, err
 	}
 	return authority{URL: url, Fingerprint: enroll.Fingerprint(root),
-		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))}, nil
+		Root: string(certfile.Encode(root.Raw))}, nil
 }
 
 // client is the CA's API with credentials, or as the holder of cert.

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -21,7 +19,6 @@ import (
 	"signet/internal/dn"
 	"signet/internal/exit"
 	"signet/piv"
-	"signet/revocation/ocsp"
 )
 
 func statusCommand() *cli.Command {
@@ -166,135 +163,6 @@ func (s *status) fill(cert *x509.Certificate) {
 	s.Subject, s.Issuer = dn.String(s.cert.RawSubject), dn.String(s.cert.RawIssuer)
 	s.Serial = serialOf(s.cert)
 	s.NotBefore, s.NotAfter = s.cert.NotBefore, s.cert.NotAfter
-}
-
-// judge asks the CA. Its error is the verdict, where that isn't good or, within
-// expiring, won't be.
-func (s *status) judge(ctx context.Context, expiring time.Duration) error {
-	fail := func(code int, status string, err error, hint string) error {
-		s.Status, s.Problem = status, err.Error()
-		return exit.With(code, err, hint)
-	}
-	if s.KeyOnCard != nil && !*s.KeyOnCard {
-		return fail(exit.Denied, "mismatch", fmt.Errorf("slot %s holds another key than the certificate's", s.Slot),
-			"If an enrollment was ended halfway, run it again: signet enroll.")
-	}
-	known, err := loadAuthorities()
-	if err != nil {
-		return err
-	}
-	issuer, err := s.findIssuer(ctx, known)
-	switch {
-	case errors.Is(err, errUntrusted):
-		return fail(exit.Denied, "untrusted", err, "Name the CA once: signet enroll --ca URL --fingerprint HEX.")
-	case err != nil:
-		return fail(exit.Unreachable, "unreachable", fmt.Errorf("the CA can't be asked: %w", err), hintAsk)
-	}
-	if time.Now().After(s.NotAfter) {
-		if s.retired() {
-			s.Status = retired
-			return nil
-		}
-		return fail(exit.Denied, "expired", fmt.Errorf("the certificate expired on %s", s.NotAfter.Format(time.DateOnly)),
-			"Get another: signet enroll --force.")
-	}
-	answer, err := askOCSP(ctx, s.cert, issuer)
-	if err != nil {
-		return fail(exit.Unreachable, "unreachable", fmt.Errorf("the CA can't be asked: %w", err), hintAsk)
-	}
-	switch {
-	case answer.Status == ocsp.Good:
-		s.Status = "good"
-		if time.Until(s.NotAfter) > expiring {
-			return nil
-		}
-		s.Expiring = true
-		return exit.With(exit.Expiring, fmt.Errorf("the certificate runs out on %s (%s)", s.NotAfter.Local().Format(time.DateOnly),
-			left(s.NotAfter, time.Now())), "Get another in time: signet renew.")
-	case answer.Status == ocsp.Revoked:
-		s.RevokedAt, s.Reason = &answer.RevokedAt, &answer.Reason
-		if answer.Reason == ca.Superseded && s.retired() {
-			s.Status = retired
-			return nil
-		}
-		word := "revoked"
-		if answer.Reason == ca.CertificateHold {
-			word = "held"
-		}
-		return fail(exit.Denied, word, fmt.Errorf("the certificate is %s since %s (%s)", word,
-			answer.RevokedAt.UTC().Format(time.RFC3339), answer.Reason), "Ask the CA's officers; for another certificate: signet enroll --force.")
-	}
-	return fail(exit.Denied, "unknown", errors.New("the CA says that it never issued this certificate"), "")
-}
-
-// retired is the status of a certificate that has another in its place, and whose key is kept.
-const retired = "retired"
-
-// retired reports whether the slot is one where a key is kept to read what was encrypted to it.
-func (s *status) retired() bool {
-	slot, err := piv.ParseSlot(s.Slot)
-	return err == nil && slices.Contains(piv.RetiredSlots(), slot) && ceremony.Encrypts(slot, s.cert)
-}
-
-const hintAsk = "Check the network and run the command again; whether the certificate still holds isn't known."
-
-var errUntrusted = errors.New("the certificate is of no CA that is remembered here")
-
-// client is for what is fetched on plain HTTP: it is signed.
-var plain = &http.Client{Timeout: 20 * time.Second}
-
-// findIssuer fetches the issuer's certificate from where the certificate says,
-// and sees to it that it leads to a root that was trusted.
-func (s *status) findIssuer(ctx context.Context, known *authorities) (*x509.Certificate, error) {
-	if len(s.cert.IssuingCertificateURL) == 0 || len(known.all) == 0 {
-		return nil, errUntrusted
-	}
-	issuer, err := fetchCertificate(ctx, s.cert.IssuingCertificateURL[0])
-	if err != nil {
-		return nil, err
-	}
-	if s.cert.CheckSignatureFrom(issuer) != nil {
-		return nil, errUntrusted
-	}
-	for _, au := range known.all {
-		root, err := au.root()
-		if err == nil && (issuer.Equal(root) || issuer.CheckSignatureFrom(root) == nil) {
-			s.CA = au.URL
-			return issuer, nil
-		}
-	}
-	return nil, errUntrusted
-}
-
-func fetchCertificate(ctx context.Context, url string) (*x509.Certificate, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := plain.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered %s", url, resp.Status)
-	}
-	der, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if err != nil {
-		return nil, err
-	}
-	return x509.ParseCertificate(der)
-}
-
-func askOCSP(ctx context.Context, cert, issuer *x509.Certificate) (ocsp.Single, error) {
-	if len(cert.OCSPServer) == 0 {
-		return ocsp.Single{}, errors.New("the certificate names no OCSP responder")
-	}
-	q, err := ocsp.NewQuery(cert, issuer)
-	if err != nil {
-		return ocsp.Single{}, err
-	}
-	return q.Ask(ctx, plain, cert.OCSPServer[0])
 }
 
 func (s *status) print(c *cli.Context) {

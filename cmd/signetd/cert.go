@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/pem"
 	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
+	"signet/internal/certfile"
 	"signet/internal/command"
 )
 
@@ -95,7 +95,8 @@ func certShow() *cli.Command {
 			if err := operate(c, "cert.show", oneCert{Serial: args[0]}, &out); err != nil {
 				return err
 			}
-			return pem.Encode(c.App.Writer, &pem.Block{Type: "CERTIFICATE", Bytes: out.DER})
+			_, err = c.App.Writer.Write(certfile.Encode(out.DER))
+			return err
 		},
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"embed"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/internal/certfile"
 	"signet/internal/command"
 	"signet/piv"
 )
@@ -79,12 +79,12 @@ func (e *evidence) files() (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{
-		"certificate.pem": pemOf(e.Certificate.DER), "ca-intermediate.pem": pemOf(e.CA[:len(e.CA)-1]...), "ca-root.pem": pemOf(e.CA[len(e.CA)-1]),
-		"statement.pem": pemOf(e.Chain[0]), "card.pem": pemOf(e.Chain[1]), "maker-root.pem": pemOf(e.Chain[last]),
+		"certificate.pem": certfile.Encode(e.Certificate.DER), "ca-intermediate.pem": certfile.Encode(e.CA[:len(e.CA)-1]...), "ca-root.pem": certfile.Encode(e.CA[len(e.CA)-1]),
+		"statement.pem": certfile.Encode(e.Chain[0]), "card.pem": certfile.Encode(e.Chain[1]), "maker-root.pem": certfile.Encode(e.Chain[last]),
 		"record.json": append(text, '\n'),
 	}
 	if last > 2 {
-		files["maker-intermediates.pem"] = pemOf(e.Chain[2:last]...)
+		files["maker-intermediates.pem"] = certfile.Encode(e.Chain[2:last]...)
 	}
 	for _, name := range []string{"verify.sh", "README.txt"} {
 		if files[name], err = auditorFiles.ReadFile("attestation/" + name); err != nil {
@@ -113,11 +113,4 @@ func (e *evidence) script(text []byte) ([]byte, error) {
 	}
 	r := strings.NewReplacer("@AT@", strconv.FormatInt(e.Certificate.IssuedAt.Unix(), 10), "@DIGEST@", digest, "@OWN@", own)
 	return []byte(r.Replace(string(text))), nil
-}
-
-func pemOf(ders ...[]byte) (out []byte) {
-	for _, der := range ders {
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
-	}
-	return out
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"signet/ca"
+	"signet/internal/certfile"
 	"signet/piv"
 	"signet/piv/softcard"
 )
@@ -163,7 +164,7 @@ func TestAuditorFindsOut(t *testing.T) {
 			if c.from == nil {
 				torn := append([]byte(nil), good.Chain[0]...)
 				torn[len(torn)-1] ^= 1
-				data = pemOf(torn)
+				data = certfile.Encode(torn)
 			} else {
 				files, err := c.from.files()
 				if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"signet/enroll"
 	"signet/internal/atomicfile"
 	"signet/internal/audit"
+	"signet/internal/certfile"
 	"signet/internal/exit"
 )
 
@@ -260,9 +260,5 @@ func writeCertificate(path string, cert *x509.Certificate) error {
 
 // encodeChain is cert and what is above it, PEM.
 func encodeChain(cert *x509.Certificate, above []*x509.Certificate) []byte {
-	var out []byte
-	for _, c := range append([]*x509.Certificate{cert}, above...) {
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
-	}
-	return out
+	return certfile.Encode(append([][]byte{cert.Raw}, rawOf(above)...)...)
 }

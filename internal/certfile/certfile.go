@@ -1,4 +1,4 @@
-// Package certfile reads files of certificates: a root, a chain, what a CA's
+// Package certfile reads and writes files of certificates: a root, a chain, what a CA's
 // /ca/bundle.pem gives.
 package certfile
 
@@ -24,6 +24,14 @@ func Read(path string) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return certs, nil
+}
+
+// Encode is certificates as PEM, one after the other.
+func Encode(ders ...[]byte) (out []byte) {
+	for _, der := range ders {
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der})...)
+	}
+	return out
 }
 
 // Parse returns the certificates in PEM, in their order, or the one in DER. It fails
