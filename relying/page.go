@@ -117,7 +117,7 @@ func writeProblem(w http.ResponseWriter, id Identity, status int) {
 	}
 	problem.Write(w, &problem.Problem{
 		Type: problem.URN(name), Title: e.Title, Status: status,
-		Detail: e.What, Hint: strings.Join(e.Steps, " "),
+		Detail: plain(e.What), Hint: plain(strings.Join(e.Steps, " ")),
 	})
 }
 
@@ -133,16 +133,44 @@ type view struct {
 type fact struct{ Name, Value string }
 
 func (p Page) render(id Identity) ([]byte, error) {
-	t, err := template.New("page").Parse(pageText)
+	return view{Page: p, explanation: explain(id), Result: id.String(), Facts: facts(id)}.render()
+}
+
+func (v view) render() ([]byte, error) {
+	t, err := template.New("page").Funcs(template.FuncMap{"code": code}).Parse(pageText)
 	if err != nil {
 		return nil, fmt.Errorf("reading the page: %w", err)
 	}
-	v := view{Page: p, explanation: explain(id), Style: template.CSS(pageStyle), Result: id.String(), Facts: facts(id)}
+	v.Style = template.CSS(pageStyle)
 	var out strings.Builder
 	if err := t.Execute(&out, v); err != nil {
 		return nil, fmt.Errorf("making the page: %w", err)
 	}
 	return []byte(out.String()), nil
+}
+
+// code has what is between backticks in the look of commands.
+func code(text string) template.HTML {
+	var out strings.Builder
+	for i, part := range strings.Split(template.HTMLEscapeString(text), "`") {
+		if i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		out.WriteString(part)
+	}
+	return template.HTML(out.String())
+}
+
+// plain has it between quotation marks.
+func plain(text string) string {
+	var out strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		if i%2 == 1 {
+			part = "“" + part + "”"
+		}
+		out.WriteString(part)
+	}
+	return out.String()
 }
 
 // styleHash lets the browser take the page's own style and no other (CSP, Section 2.3.1).

@@ -1,16 +1,11 @@
 package interop
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
-
-	"signet/relying"
 )
 
 // A recipe is a folder of docs/servers and how its server is run.
@@ -114,58 +109,5 @@ func inOrder(t *testing.T, name, text string, parts ...string) {
 			return
 		}
 		text = after
-	}
-}
-
-// The pages that explain are of one design, and load nothing from elsewhere.
-func TestPagesAreAlike(t *testing.T) {
-	names, err := filepath.Glob(filepath.Join(docs, "pages", "*.html"))
-	if err != nil || len(names) == 0 {
-		t.Fatalf("there are no pages: %v", err)
-	}
-	own := regexp.MustCompile(`--mark: #[0-9a-f]{6};`)
-	style := ""
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(text), "<style>")
-		this, _, _ := strings.Cut(own.ReplaceAllString(rest, ""), "</style>")
-		if style == "" {
-			style = this
-		}
-		if this == "" || this != style {
-			t.Errorf("%s has another style than %s", name, names[0])
-		}
-		if regexp.MustCompile(`(?i)https?:|src=|<link|<script|url\(|@import`).Match(text) {
-			t.Errorf("%s loads something, or leads elsewhere", name)
-		}
-	}
-}
-
-// The pages and those of package relying say the same in the same words.
-func TestPagesAndRelyingSayTheSame(t *testing.T) {
-	title := regexp.MustCompile(`<title>(.*)</title>`)
-	for name, id := range map[string]relying.Identity{
-		"none":      {Result: relying.None},
-		"expired":   {Result: relying.Failed, Reason: relying.Expired},
-		"unchecked": {Result: relying.Failed, Reason: relying.CRLExpired},
-		"refused":   {Result: relying.Failed, Reason: "any other"},
-		"revoked":   {Result: relying.Failed, Reason: relying.Revoked, Revocation: &relying.Revocation{}},
-	} {
-		text, err := os.ReadFile(filepath.Join(docs, "pages", name+".html"))
-		must(t, err)
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set("Accept", "text/html")
-		rec := httptest.NewRecorder()
-		relying.Page{}.Write(rec, r, id)
-		theirs, ours := title.FindSubmatch(rec.Body.Bytes()), title.FindSubmatch(text)
-		if theirs == nil || ours == nil || string(theirs[1]) != string(ours[1]) {
-			t.Errorf("%s: %q, and relying says %q", name, ours, theirs)
-		}
-		if !strings.Contains(string(text), "<h1>"+string(ours[1])+"</h1>") {
-			t.Errorf("%s: its heading is not its title", name)
-		}
 	}
 }
