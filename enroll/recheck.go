@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"slices"
+	"strings"
 
 	"signet/ca"
 	"signet/piv"
@@ -31,6 +32,21 @@ func (p *Profile) Recheck(c *ca.Certificate, roots *piv.Roots) []*RefusedError {
 		out = append(out, refuse("attestation.missing", "no attestation is recorded, and the profile requires one"))
 	}
 	return out
+}
+
+// RecheckSet holds a card with a certificate of p against p's companions as the configuration has
+// them now: nil where all are in force there, as has tells by their name.
+func (p *Profile) RecheckSet(has func(profile string) bool) *RefusedError {
+	var missing []string
+	for _, name := range p.With {
+		if !has(name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return refusef("set.incomplete", "the card has no certificate in force for %s", strings.Join(missing, ", "))
 }
 
 func (p *Profile) judgeAlgorithm(key crypto.PublicKey) []*RefusedError {

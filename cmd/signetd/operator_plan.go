@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -54,26 +55,64 @@ func (o *operator) checkPlans(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	streamJSON(w, func(send func(any) bool) error {
-		revoked, now := false, time.Now()
-		sum := planSummary{Rules: map[string]int{}}
-		f := revocation.Filter{Profile: in.Profile, Revoked: &revoked, Leaf: true}
-		err := o.store.Certificates(r.Context(), f, func(c ca.Certificate) bool {
-			if now.After(c.NotAfter) {
-				return true
-			}
-			sum.Checked++
-			refused := o.profiles[c.Profile].Recheck(&c, o.pivRoots)
-			if len(refused) == 0 {
-				return true
-			}
-			sum.Failing++
-			return send(planWord{Finding: sum.finding(&c, refused)})
-		})
+		check := planChecking{o, r.Context(), time.Now(), planSummary{Rules: map[string]int{}}, send, nil}
+		err := check.run(in.Profile)
 		if err == nil {
-			send(planWord{Summary: &sum})
+			send(planWord{Summary: &check.sum})
 		}
 		return err
 	})
+}
+
+// planChecking is one plan.check under way.
+type planChecking struct {
+	*operator
+	ctx  context.Context
+	now  time.Time
+	sum  planSummary
+	send func(any) bool
+	// young are certificates without some of their companions, which may be there since.
+	young []ca.Certificate
+}
+
+// run looks at the certificates of the profile, or at all for "".
+func (k *planChecking) run(profile string) error {
+	companions, err := k.companionsInForce()
+	if err != nil {
+		return err
+	}
+	revoked := false
+	f := revocation.Filter{Profile: profile, Revoked: &revoked, Leaf: true}
+	err = k.store.Certificates(k.ctx, f, func(c ca.Certificate) bool {
+		if k.now.After(c.NotAfter) {
+			return true
+		}
+		k.sum.Checked++
+		p := k.profiles[c.Profile]
+		refused := p.Recheck(&c, k.pivRoots)
+		if lacking := companions.lacking(p, &c); lacking != nil {
+			if len(refused) == 0 && k.now.Sub(c.IssuedAt) < setSettles {
+				k.young = append(k.young, ca.Certificate{Serial: c.Serial, Account: c.Account, Profile: c.Profile,
+					NotAfter: c.NotAfter, Card: &ca.Card{Serial: c.Card.Serial}})
+				return true
+			}
+			refused = append(refused, lacking)
+		}
+		return k.found(&c, refused)
+	})
+	if err != nil {
+		return err
+	}
+	return k.runYoung()
+}
+
+// found tells of c where something refuses it; ok is false where nobody listens any more.
+func (k *planChecking) found(c *ca.Certificate, refused []*enroll.RefusedError) (ok bool) {
+	if len(refused) == 0 {
+		return true
+	}
+	k.sum.Failing++
+	return k.send(planWord{Finding: k.sum.finding(c, refused)})
 }
 
 // finding is what is wrong with c, which it counts by rule.

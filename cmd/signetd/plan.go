@@ -20,7 +20,8 @@ func planCommand() *cli.Command {
 		Name: "check", Usage: "list the certificates in force whose keys the profiles would refuse today",
 		Description: fmt.Sprintf("Each is listed with every rule that it doesn't meet. It changes nothing. The exit code is\n"+
 			"%d where there are some, 0 where there are none. With --serials the list is what\n"+
-			"\"signetd cert revoke --from -\" reads.", exit.Unmet),
+			"\"signetd cert revoke --from -\" reads: those whose own keys would be refused, and not those\n"+
+			"that only lack a companion on their card (set.incomplete).", exit.Unmet),
 		Flags: reportFlags(&cli.StringFlag{Name: "profile", Usage: "look at those of `PROFILE` alone"},
 			&cli.BoolFlag{Name: "serials", Usage: "print serial numbers alone, one a line"}),
 		Action: runPlanCheck,
@@ -54,6 +55,9 @@ func runPlanCheck(c *cli.Context) error {
 // unmet is the exit code of what was found.
 func unmet(sum *planSummary, profile string) error {
 	switch {
+	case sum.Failing > 0 && len(sum.Rules) == 1 && sum.Rules[setIncomplete] > 0:
+		return exit.With(exit.Unmet, fmt.Errorf("%s of %d in force have not all that is enrolled with them today", certificates(sum.Failing), sum.Checked),
+			"Their holders complete the set: \"signet status\" on their computer says how.")
 	case sum.Failing > 0:
 		return exit.With(exit.Unmet, fmt.Errorf("%s of %d in force would be refused today", certificates(sum.Failing), sum.Checked),
 			"To take them back: signetd plan check --serials | signetd cert revoke --reason superseded --yes --from -")
@@ -133,10 +137,16 @@ func (w planTable) end(_ int, sum *planSummary) error {
 	return err
 }
 
-// planSerials is for "cert revoke --from".
+// setIncomplete is the rule for a certificate whose card lacks a companion.
+const setIncomplete = "set.incomplete"
+
+// planSerials is for "cert revoke --from": those whose own keys would be refused.
 type planSerials struct{ io.Writer }
 
 func (w planSerials) finding(_ int, f *planFinding) error {
+	if !slices.ContainsFunc(f.Fails, func(r failedRule) bool { return r.Rule != setIncomplete }) {
+		return nil // its key is as it should be: others are missing beside it
+	}
 	_, err := fmt.Fprintln(w, f.Serial)
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -174,16 +175,15 @@ func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
 		Credentials: enroll.Credentials{Code: strings.TrimSpace(ts.ReadFile("stdout"))}}
 	offer, err := c.Plan(ctx, "")
 	ts.Check(err)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	ts.Check(err)
-	var request x509.CertificateRequest
-	piv.AddNonce(&request, offer.Nonce)
+	attest := func(enroll.Plan, *x509.CertificateRequest, crypto.Signer) {}
 	if len(args) > 0 {
-		attestKey(ts, args[0], &request, key)
+		attest = attestBy(ts, args[0])
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &request, key)
-	ts.Check(err)
-	issued, err := c.Submit(ctx, enroll.Request{CSR: csr})
+	requests := []enroll.Request{{Profile: offer.Profile, CSR: newCSR(ts, offer.Nonce, offer.Plan, attest)}}
+	for _, with := range offer.With {
+		requests = append(requests, enroll.Request{Profile: with.Profile, CSR: newCSR(ts, offer.Nonce, with.Plan, attest)})
+	}
+	issued, err := c.Submit(ctx, requests...)
 	if neg {
 		if err == nil {
 			ts.Fatalf("the server let it in")
@@ -195,6 +195,18 @@ func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SERIAL", issued.Serial.String())
 	ts.Setenv("PREFIX", issued.Serial.String()[:16])
 	ts.Setenv("ISSUER", issued.Issuer)
+}
+
+// newCSR makes a key of the first kind, P-256.
+func newCSR(ts *testscript.TestScript, nonce enroll.Nonce, plan enroll.Plan, attest func(enroll.Plan, *x509.CertificateRequest, crypto.Signer)) []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	var request x509.CertificateRequest
+	piv.AddNonce(&request, nonce)
+	attest(plan, &request, key)
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &request, key)
+	ts.Check(err)
+	return csr
 }
 
 func guess(ts *testscript.TestScript, neg bool, args []string) {
