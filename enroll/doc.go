@@ -7,7 +7,9 @@
 // the certificate made by package ca, and puts certificate, code, nonce and log
 // entry on disk in one step before it answers.
 //
-// [Accounts] keeps people and their passwords, [Codes] the one-time codes.
+// [Accounts] keeps people and their passwords, [Codes] the one-time codes,
+// [Holdings] whose card is whose and what falls with a card or an account,
+// [Escrow] the PUKs of cards, sealed.
 // [Enroller.Handler] is the HTTP of all that, [Client] the other end of it; the work at
 // the card is in enroll/ceremony.
 package enroll
