@@ -87,5 +87,5 @@ func (m *crlMaking) print() {
 			median(processor).Round(whole), median(processorTimes))
 	}
 	fmt.Printf("signet's resident memory: %.1f MiB more than before, at its peak\n", m.Peak-m.Before)
-	fmt.Printf("a store of the version before with as many, brought to this one: %s\n", m.Upgrade.Round(time.Millisecond))
+	fmt.Printf("a store of schema 1 with as many, brought to this one: %s\n", m.Upgrade.Round(time.Millisecond))
 }

@@ -16,7 +16,7 @@ import (
 const million = 1_000_000
 
 // seedRevoked puts a million revocations of the issuer into the store, which nobody
-// has open, as the version before last wrote them: to record so many certificates and
+// has open, as schema 1 has them: to record so many certificates and
 // revoke them would take minutes. Whoever opens the store next makes their entries.
 func seedRevoked(dir, issuer string) error {
 	db, err := bbolt.Open(filepath.Join(dir, "signet.db"), 0o600, &bbolt.Options{NoSync: true})

@@ -7,10 +7,11 @@ import (
 
 // How run paces itself.
 const (
-	// A burst of revocations shares a CRL: after the first, others are waited for twice
-	// as long as making the last CRL took, within these bounds.
+	// A burst of revocations shares a CRL: after the first, others are waited for so many
+	// times as long as making the last CRL took, within these bounds.
+	gatherTimes = 5
 	gatherLeast = 50 * time.Millisecond
-	gatherMost  = 400 * time.Millisecond
+	gatherMost  = 500 * time.Millisecond
 
 	watch    = time.Minute // between looks at the wall clock and at the root's CRL
 	firstTry = time.Second // after a failure, doubling up to lastTry
@@ -69,10 +70,10 @@ func (p *Publisher) await(ctx context.Context, d time.Duration, failed bool) (wo
 }
 
 // gather is how long a burst is waited for: with few entries hardly at all, and with
-// many so that CRLs take no more than a third of the time. The rest is for
+// many so that CRLs take no more than a sixth of the time. The rest is for
 // revocations, which are to be answered as fast as with few.
 func (p *Publisher) gather() time.Duration {
-	return min(max(2*time.Duration(p.took.Load()), gatherLeast), gatherMost)
+	return min(max(gatherTimes*time.Duration(p.took.Load()), gatherLeast), gatherMost)
 }
 
 // shown reports whether the CRLs in force show all there is, with the settings in force:

@@ -52,7 +52,7 @@ func (t *tx) applyChanges(issuer string, partition int, changes []change) (grown
 		for n < len(changes) && bytes.Compare(changes[n].serial[:], key[len(scope):]) <= 0 {
 			n++
 		}
-		merged, d, err := mergeBlock(old, changes[:n])
+		merged, d, err := mergeBlock(make([]byte, 0, len(old)+n*64), old, changes[:n])
 		if err != nil {
 			return grown, err
 		}
@@ -152,9 +152,10 @@ func (t *tx) joinNext(scope, key, entries []byte) (at, joined []byte, err error)
 	return at, joined, t.delete(bucketBlocks, key)
 }
 
-// mergeBlock makes the changes, which are by serial, in a block's entries.
-func mergeBlock(entries []byte, changes []change) (merged []byte, grown size, err error) {
-	merged = make([]byte, 0, len(entries)+len(changes)*64)
+// mergeBlock makes the changes, which are by serial, in a block's entries, and appends
+// what comes of it to merged.
+func mergeBlock(merged, entries []byte, changes []change) ([]byte, size, error) {
+	var grown size
 	for _, c := range changes {
 		for len(entries) > 0 {
 			serial, entry, err := firstEntry(entries)

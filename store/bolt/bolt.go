@@ -55,6 +55,8 @@ type Store struct {
 	pages   *resident
 
 	revisions revisions
+
+	foldAt, maxFresh int // see fresh.go
 }
 
 var _ store.Store = (*Store)(nil)
@@ -88,7 +90,7 @@ func Open(path string, opt *Options) (*Store, error) {
 }
 
 func newStore(path string, opt *Options) *Store {
-	s := &Store{path: path, logger: slog.Default(), now: time.Now, pages: &resident{}}
+	s := &Store{path: path, logger: slog.Default(), now: time.Now, pages: &resident{}, foldAt: foldAt, maxFresh: maxFresh}
 	if opt != nil && opt.Logger != nil {
 		s.logger = opt.Logger
 	}
@@ -131,14 +133,15 @@ func (s *Store) start() error {
 	if err := complete(s.db); err != nil {
 		return err
 	}
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		s.flushed = newFlushed(tx.ID())
-		return s.revisions.load(tx)
+	s.writer = newWriter(s)
+	err := s.db.View(func(btx *bbolt.Tx) error {
+		s.flushed = newFlushed(btx.ID())
+		s.writer.fresh = (&tx{Tx: btx}).freshCount()
+		return s.revisions.load(btx)
 	})
 	if err != nil {
 		return err
 	}
-	s.writer = newWriter(s)
 	go s.writer.loop()
 	return nil
 }

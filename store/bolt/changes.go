@@ -89,13 +89,13 @@ func (t *tx) entryNow(issuer string, c loggedChange) (revocation.Entry, error) {
 
 // logChanges writes what r has changed, and forgets as much where that is too much.
 func (r *revoking) logChanges() error {
-	for _, c := range r.logged {
+	for _, c := range r.made {
 		err := r.t.put(bucketChanges, changeKey(r.issuer, r.state.revision, c.serial), partitionRecord(c.partition))
 		if err != nil {
 			return err
 		}
 	}
-	r.state.changes += uint64(len(r.logged))
+	r.state.changes += uint64(len(r.made))
 	if r.state.changes <= maxChanges {
 		return nil
 	}

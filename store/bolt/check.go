@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -21,7 +22,7 @@ func (s *Store) CheckRevocations(ctx context.Context, issuer string) error {
 			return err
 		}
 		c := &check{s: s, ctx: ctx, t: t, issuer: issuer, state: state}
-		for _, look := range []func() error{c.blocks, c.records, c.late, c.changes} {
+		for _, look := range []func() error{c.fresh, c.blocks, c.all, c.records, c.late, c.changes} {
 			if err := look(); err != nil {
 				return fmt.Errorf("%w: revocations of issuer %s: %w", ErrCorrupt, issuer, err)
 			}
@@ -40,18 +41,16 @@ type check struct {
 	entries int64
 }
 
-// blocks checks order, bounds, sums, and that each entry says what its record does.
+// blocks checks the blocks' order and bounds.
 func (c *check) blocks() error {
 	prefix := textKey(c.issuer)
-	var all size
-	parts := map[int]size{}
 	var before []byte // what the last entry's place in the order was
 	for k, v := range pairs(c.t.Bucket(bucketBlocks).Cursor(), prefix) {
 		entries, err := blockEntries(v)
 		if err != nil {
 			return err
 		}
-		if len(entries) > maxBlock {
+		if len(entries) > maxBlock || len(entries) == 0 {
 			return fmt.Errorf("a block of %d octets", len(entries))
 		}
 		partition := int(binary.BigEndian.Uint16(k[len(prefix):]))
@@ -64,22 +63,60 @@ func (c *check) blocks() error {
 			if bytes.Compare(place, before) <= 0 || bytes.Compare(place, k) > 0 {
 				return fmt.Errorf("the entry of %s is out of order", serial)
 			}
-			if err := c.entry(partition, serial, entry); err != nil {
-				return err
-			}
 			before, entries = place, entries[len(entry):]
-			one := size{1, int64(len(entry))}
-			all.add(one)
-			sum := parts[partition]
-			sum.add(one)
-			parts[partition] = sum
 		}
 		if err := c.s.turnPages(c.ctx, c.t, pagesPerBlock); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// all checks the entries of all blocks with what is fresh: their order, sums, and that each
+// says what its record does.
+func (c *check) all() error {
+	var all size
+	parts := map[int]size{}
+	var before ca.Certificate
+	err := c.t.entriesOf(c.issuer, 0, func(entries []byte) error {
+		for len(entries) > 0 {
+			serial, entry, err := firstEntry(entries)
+			if err != nil {
+				return err
+			}
+			cert, err := c.entry(serial, entry)
+			if err != nil {
+				return err
+			}
+			if cmp.Or(before.Partition-cert.Partition, bytes.Compare(before.Serial[:], serial[:])) >= 0 {
+				return fmt.Errorf("the entry of %s is read out of order", serial)
+			}
+			before, entries = cert, entries[len(entry):]
+			one := size{1, int64(len(entry))}
+			all.add(one)
+			sum := parts[cert.Partition]
+			sum.add(one)
+			parts[cert.Partition] = sum
+		}
+		return c.s.turnPages(c.ctx, c.t, pagesPerBlock)
+	})
+	if err != nil {
+		return err
+	}
 	c.entries = all.entries
 	return c.sizes(all, parts)
+}
+
+// fresh checks how many are kept apart.
+func (c *check) fresh() error {
+	n := 0
+	for range pairs(c.t.Bucket(bucketFresh).Cursor(), nil) {
+		n++
+	}
+	if n != c.t.freshCount() {
+		return fmt.Errorf("%d are fresh, and the store says %d", n, c.t.freshCount())
+	}
+	return nil
 }
 
 // sizes checks what is kept of them.
@@ -103,23 +140,20 @@ func (c *check) sizes(all size, parts map[int]size) error {
 }
 
 // entry checks one of them against its records.
-func (c *check) entry(partition int, serial ca.Serial, entry []byte) error {
+func (c *check) entry(serial ca.Serial, entry []byte) (ca.Certificate, error) {
 	cert, err := c.t.certificate(certKey(c.issuer, serial))
 	if err != nil || cert.Revocation == nil {
-		return fmt.Errorf("%s has an entry and is not revoked (%w)", serial, err)
-	}
-	if cert.Partition != partition {
-		return fmt.Errorf("%s is in partition %d and its entry in %d", serial, cert.Partition, partition)
+		return cert, fmt.Errorf("%s has an entry and is not revoked (%w)", serial, err)
 	}
 	want, err := crl.AppendEntry(nil, crl.Entry{Serial: serial, At: cert.Revocation.At, Reason: cert.Revocation.Reason})
 	if err != nil || !bytes.Equal(entry, want) {
-		return fmt.Errorf("the entry of %s is not that of its revocation (%w)", serial, err)
+		return cert, fmt.Errorf("the entry of %s is not that of its revocation (%w)", serial, err)
 	}
 	leaves := revoked{since: cert.Revocation.At.Unix(), until: cert.NotAfter.Unix()}.leaves()
 	if bytes.Compare(expiryKey(&cert), c.state.swept) <= 0 && !c.t.has(bucketLate, lateKey(c.issuer, leaves, serial)) {
-		return fmt.Errorf("the entry of %s would stay for ever", serial)
+		return cert, fmt.Errorf("the entry of %s would stay for ever", serial)
 	}
-	return nil
+	return cert, nil
 }
 
 // records checks that whatever is revoked has an entry, unless that has left.
@@ -130,42 +164,37 @@ func (c *check) records() error {
 	}
 	prefix := textKey(c.issuer)
 	with := int64(0)
-	for k, v := range pairs(c.t.Bucket(bucketRevoked).Cursor(), prefix) {
+	look := func(serial ca.Serial) error {
 		if err := c.s.turnPages(c.ctx, c.t, pagesPerBlock); err != nil {
 			return err
 		}
-		r, ok := parseRevoked(v)
-		if !ok {
-			return fmt.Errorf("the record of %x can't be read", k[len(prefix):])
-		}
-		serial := ca.Serial(k[len(prefix):])
-		has, err := c.t.hasEntry(c.issuer, r.partition, serial)
-		if err != nil {
+		r, found, err := c.t.revoked(c.issuer, serial)
+		if err != nil || !found {
 			return err
 		}
-		if has {
-			with++
-		} else if r.leaves() > made.made {
-			return fmt.Errorf("%s is revoked and has no entry", serial)
+		has, err := c.t.entrySize(c.issuer, r.partition, serial)
+		if with += has.entries; err == nil && has.entries == 0 && r.leaves() > made.made {
+			err = fmt.Errorf("%s is revoked and has no entry", serial)
+		}
+		return err
+	}
+	for k := range pairs(c.t.Bucket(bucketRevoked).Cursor(), prefix) {
+		if err := look(ca.Serial(k[len(prefix):])); err != nil {
+			return err
+		}
+	}
+	for k := range pairs(c.t.Bucket(bucketFresh).Cursor(), prefix) {
+		if c.t.has(bucketRevoked, k) {
+			continue // seen above
+		}
+		if err := look(ca.Serial(k[len(prefix):])); err != nil {
+			return err
 		}
 	}
 	if with != c.entries {
 		return fmt.Errorf("%d entries, and %d certificates that have one", c.entries, with)
 	}
 	return nil
-}
-
-func (t *tx) hasEntry(issuer string, partition int, serial ca.Serial) (bool, error) {
-	_, entries, err := t.block(scopeKey(issuer, partition), serial)
-	for err == nil && len(entries) > 0 {
-		var s ca.Serial
-		var entry []byte
-		if s, entry, err = firstEntry(entries); s == serial {
-			return true, err
-		}
-		entries = entries[len(entry):]
-	}
-	return false, err
 }
 
 // late checks that those that leave the CRL by themselves are on it.
@@ -177,11 +206,10 @@ func (c *check) late() error {
 			return fmt.Errorf("a late one can't be read: %w", err)
 		}
 		serial := ca.Serial(k[len(prefix)+8:])
-		r, err := c.t.revocation(c.issuer, serial)
-		if err != nil || r == nil {
+		if _, found, err := c.t.revoked(c.issuer, serial); err != nil || !found {
 			return fmt.Errorf("%s is to leave and not revoked (%w)", serial, err)
 		}
-		if has, err := c.t.hasEntry(c.issuer, partition, serial); err != nil || !has {
+		if has, err := c.t.entrySize(c.issuer, partition, serial); err != nil || has.entries == 0 {
 			return fmt.Errorf("%s is to leave and has no entry (%w)", serial, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // RevokedEntries implements [revocation.Store]. What yield is given is the file's own
-// memory, block after block.
+// memory, block after block, but for blocks in which something is fresh.
 func (s *Store) RevokedEntries(ctx context.Context, scope revocation.Scope, begin func(revocation.Snapshot) error, yield func(der []byte) error) error {
 	return s.view(ctx, func(t *tx) error {
 		snapshot, err := t.snapshot(scope)
@@ -21,23 +21,16 @@ func (s *Store) RevokedEntries(ctx context.Context, scope revocation.Scope, begi
 		if err := begin(snapshot); err != nil {
 			return err
 		}
-		prefix := textKey(scope.Issuer)
-		if scope.Partition != 0 {
-			prefix = scopeKey(scope.Issuer, scope.Partition)
-		}
 		octets := int64(0)
-		for _, v := range pairs(t.Bucket(bucketBlocks).Cursor(), prefix) {
+		err = t.entriesOf(scope.Issuer, scope.Partition, func(entries []byte) error {
 			if err := s.turnPages(ctx, t, pagesPerBlock); err != nil {
 				return err
 			}
-			entries, err := blockEntries(v)
-			if err != nil {
-				return err
-			}
 			octets += int64(len(entries))
-			if err := yield(entries); err != nil {
-				return err
-			}
+			return yield(entries)
+		})
+		if err != nil {
+			return err
 		}
 		if octets != snapshot.Octets {
 			return fmt.Errorf("%w: revoked certificates of issuer %s have %d octets, not %d", ErrCorrupt, scope.Issuer, octets, snapshot.Octets)

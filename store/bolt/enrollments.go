@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -290,8 +291,11 @@ func (t *tx) stands(issuer string, serial *ca.Serial) error {
 		return nil
 	}
 	record := t.get(bucketCerts, certKey(issuer, *serial))
-	if record == nil || t.has(bucketRevoked, revokedKey(issuer, *serial)) {
+	if record == nil {
 		return enroll.ErrRevoked
+	}
+	if _, revoked, err := t.revoked(issuer, *serial); err != nil || revoked {
+		return cmp.Or(err, enroll.ErrRevoked)
 	}
 	head, err := headOf(record)
 	if err != nil || head.card == 0 {

@@ -45,10 +45,11 @@ func TestRandomHistories(t *testing.T) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			dir := t.TempDir()
 			h := &history{
-				T: t, Rand: rand.New(rand.NewPCG(seed, 7)), dir: dir, store: openIn(t, dir),
+				T: t, Rand: rand.New(rand.NewPCG(seed, 7)), dir: dir,
 				now: time.Unix(1_900_000_000, 0).UTC(), fates: map[ca.Serial]*fate{}, fresh: map[ca.Serial]bool{},
 			}
 			h.made = h.now.Add(-time.Hour).Unix()
+			h.open()
 			for range 80 {
 				h.step()
 				h.check()
@@ -83,7 +84,15 @@ func (h *history) step() {
 		h.crlMade()
 	default:
 		h.store.Close()
-		h.store = openIn(h.T, h.dir)
+		h.open()
+	}
+}
+
+// open opens the store, which folds what is fresh never, always, or now and then.
+func (h *history) open() {
+	h.store = openIn(h.T, h.dir)
+	if n := h.IntN(4); n > 0 {
+		h.store.SetFresh(10*n, []int{0, 25, 400}[n-1])
 	}
 }
 

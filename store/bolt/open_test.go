@@ -39,7 +39,7 @@ func TestOpenRefuses(t *testing.T) {
 		"another file":   {func(path string) error { return os.WriteFile(path, make([]byte, 1<<16), 0o600) }, "invalid database"},
 		"another's file": {func(path string) error { return bucketIn(path, "other", nil) }, "not a store of Signet"},
 		"a newer store": {func(path string) error {
-			return bucketIn(path, "meta", binary.BigEndian.AppendUint32(nil, 3))
+			return bucketIn(path, "meta", binary.BigEndian.AppendUint32(nil, 4))
 		}, "newer version of Signet"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -147,7 +147,7 @@ func FuzzBlocks(f *testing.F) {
 	f.Add(entry[:20])
 	f.Fuzz(func(t *testing.T, block []byte) {
 		before, _, err := count(block)
-		merged, grown, mergeErr := mergeBlock(block, []change{{serial, entry}})
+		merged, grown, mergeErr := mergeBlock(nil, block, []change{{serial, entry}})
 		if err != nil || mergeErr != nil {
 			return
 		}

@@ -47,15 +47,32 @@ func (s *Store) revoking(ctx context.Context, issuer string, do func(*revoking) 
 
 // revocation returns what became of the certificate; nil while it stands.
 func (t *tx) revocation(issuer string, serial ca.Serial) (*ca.Revocation, error) {
+	r, found, err := t.revoked(issuer, serial)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &ca.Revocation{At: r.at(), Reason: r.reason, By: string(r.by)}, nil
+}
+
+// revoked is the record of what became of the certificate, in place; found is false while
+// it stands.
+func (t *tx) revoked(issuer string, serial ca.Serial) (r revoked, found bool, err error) {
 	v := t.get(bucketRevoked, revokedKey(issuer, serial))
+	c, fresh, err := t.fresh(issuer, serial)
+	if err != nil {
+		return r, false, err
+	}
+	if fresh {
+		v = c.record
+	}
 	if v == nil {
-		return nil, nil
+		return r, false, nil
 	}
 	r, ok := parseRevoked(v)
 	if !ok {
-		return nil, fmt.Errorf("%w: revocation", ErrCorrupt)
+		return r, false, fmt.Errorf("%w: revocation", ErrCorrupt)
 	}
-	return &ca.Revocation{At: r.at(), Reason: r.reason, By: string(r.by)}, nil
+	return r, true, nil
 }
 
 // revokedKey is issuer NUL serial: a CRL is in the order of its serials.

@@ -3,29 +3,28 @@ package bolt
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"signet/ca"
 	"signet/internal/audit"
 	"signet/revocation"
-	"signet/revocation/crl"
 )
 
 // A revoking is a change of an issuer's revocations within one transaction: of one
-// certificate or of many. It keeps together what belongs together: the record in
-// bucketRevoked, the entry in a block, the change log, the sizes, the revision.
+// certificate or of many. It keeps together what belongs together: the record of what
+// has become of it and its entry (see fresh.go), the change log, the sizes, the revision.
 type revoking struct {
 	store  *Store
 	t      *tx
 	issuer string
 	state  revState
 	before []byte // state's record as it is stored
-	// entries are the changes of blocks, by partition, and logged those of the
-	// change log: made at the end, when they can be made in order.
-	entries map[int][]change
-	logged  []loggedChange
+	// made are the changes, each certificate's once, and removed those whose
+	// entry leaves while the record stays: written at the end.
+	made    []freshChange
+	removed []loggedChange
 }
 
 type loggedChange struct {
@@ -35,7 +34,7 @@ type loggedChange struct {
 
 func (s *Store) newRevoking(t *tx, issuer string) (*revoking, error) {
 	state, err := t.revState(issuer)
-	return &revoking{store: s, t: t, issuer: issuer, state: state, before: state.record(), entries: map[int][]change{}}, err
+	return &revoking{store: s, t: t, issuer: issuer, state: state, before: state.record()}, err
 }
 
 // revoke does to one certificate what [revocation.Store]'s Revoke says. It changes nothing
@@ -51,8 +50,11 @@ func (r *revoking) revoke(serial ca.Serial, what ca.Revocation, event func(ca.Ce
 	case what.Reason == ca.CertificateHold:
 		return false, nil // held already
 	}
-	der, err := crl.AppendEntry(nil, crl.Entry{Serial: serial, At: what.At, Reason: what.Reason})
-	if err != nil {
+	made := freshChange{
+		serial: serial, partition: c.Partition, stood: c.Revocation == nil,
+		record: revocationRecord(what, c.NotAfter, c.Partition),
+	}
+	if _, err := made.change(); err != nil { // it has no place on a CRL
 		return false, err
 	}
 	logEntry, err := event(c)
@@ -67,13 +69,10 @@ func (r *revoking) revoke(serial ca.Serial, what ca.Revocation, event func(ca.Ce
 	if err := r.forgetLate(serial, c.Revocation, c.NotAfter); err != nil {
 		return false, err
 	}
-	if err := r.t.put(bucketRevoked, revokedKey(r.issuer, serial), revocationRecord(what, c.NotAfter, c.Partition)); err != nil {
-		return false, err
-	}
 	if err := r.rememberLate(&c, what); err != nil {
 		return false, err
 	}
-	r.change(c.Partition, change{serial, der})
+	r.made = append(r.made, made)
 	return true, r.log(logEntry)
 }
 
@@ -93,45 +92,93 @@ func (r *revoking) release(serial ca.Serial, event func(ca.Certificate) ([]byte,
 	if err := r.forgetLate(serial, c.Revocation, c.NotAfter); err != nil {
 		return err
 	}
-	if err := r.t.delete(bucketRevoked, revokedKey(r.issuer, serial)); err != nil {
-		return err
-	}
-	r.change(c.Partition, change{serial: serial})
+	r.made = append(r.made, freshChange{serial: serial, partition: c.Partition})
 	return r.log(logEntry)
 }
 
 func onHold(r *ca.Revocation) bool { return r != nil && r.Reason == ca.CertificateHold }
 
-func (r *revoking) change(partition int, c change) {
-	r.entries[partition] = append(r.entries[partition], c)
-	r.logged = append(r.logged, loggedChange{c.serial, partition})
-}
-
-// finish makes the changes of the blocks and of all that counts them.
+// finish writes the changes and all that counts them.
 func (r *revoking) finish() error {
-	if len(r.entries) > 0 {
+	if len(r.made)+len(r.removed) > 0 {
 		r.state.revision++
 	}
-	for partition, changes := range r.entries {
-		slices.SortFunc(changes, func(a, b change) int { return bytes.Compare(a.serial[:], b.serial[:]) })
-		grown, err := r.t.applyChanges(r.issuer, partition, changes)
-		if err != nil {
-			return err
-		}
-		r.state.add(grown)
-		if partition != 0 {
-			if err := r.t.grow(r.issuer, partition, grown); err != nil {
-				return err
-			}
-		}
+	write := r.settle
+	if len(r.made) <= freshAtOnce {
+		write = r.keepFresh
 	}
-	if err := r.logChanges(); err != nil {
+	if err := errors.Join(r.logChanges(), write(), r.remove()); err != nil {
 		return err
 	}
 	if bytes.Equal(r.state.record(), r.before) {
 		return nil
 	}
 	return r.store.setRevState(r.t, r.issuer, r.state)
+}
+
+// keepFresh writes the changes to bucketFresh.
+func (r *revoking) keepFresh() error {
+	for _, c := range r.made {
+		before, err := size{}, error(nil)
+		if !c.stood {
+			before, err = r.t.entrySize(r.issuer, c.partition, c.serial)
+		}
+		if err != nil {
+			return err
+		}
+		now, err := c.change()
+		if err != nil {
+			return err
+		}
+		d := now.size()
+		d.add(size{-before.entries, -before.octets})
+		if err := errors.Join(r.t.putFresh(r.issuer, c), r.grow(c.partition, d)); err != nil {
+			return err
+		}
+	}
+	if len(r.made) == 0 || r.t.freshCount() <= r.store.maxFresh {
+		return nil
+	}
+	return r.t.foldSome(2 * len(r.made))
+}
+
+// settle writes the changes, which are many, to where they stay.
+func (r *revoking) settle() error {
+	serials := make([]ca.Serial, 0, len(r.made))
+	for _, c := range r.made {
+		serials = append(serials, c.serial)
+	}
+	if err := r.t.foldThese(r.issuer, serials); err != nil {
+		return err
+	}
+	for _, c := range r.made {
+		if err := r.t.putRevoked(r.issuer, c); err != nil {
+			return err
+		}
+	}
+	return r.t.applyFresh(r.issuer, r.made, r.grow)
+}
+
+// remove removes entries that leave; not the records.
+func (r *revoking) remove() error {
+	var serials []ca.Serial
+	var gone []freshChange
+	for _, c := range r.removed {
+		serials, gone = append(serials, c.serial), append(gone, freshChange{serial: c.serial, partition: c.partition})
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return errors.Join(r.t.foldThese(r.issuer, serials), r.t.applyFresh(r.issuer, gone, r.grow))
+}
+
+// grow adds d to the sizes.
+func (r *revoking) grow(partition int, d size) error {
+	r.state.add(d)
+	if partition == 0 {
+		return nil
+	}
+	return r.t.grow(r.issuer, partition, d)
 }
 
 // eventOf makes the record of a log entry that is known beforehand.

@@ -30,6 +30,7 @@ var (
 	bucketExpiry   = []byte("certificates.expiry") // NotAfter, key in bucketCerts -> present
 	bucketKeys     = []byte("keys")                // key ID -> account, and [keyBlocked] where it is
 	bucketRevoked  = []byte("revoked")             // issuer NUL serial -> revocation
+	bucketFresh    = []byte("revoked.fresh")       // issuer NUL serial -> what is to be folded: see fresh.go
 	// What is on CRLs: see blocks.go, scopes.go, changes.go, revoking.go.
 	bucketBlocks     = []byte("revoked.blocks")  // issuer NUL partition last-serial -> entries
 	bucketScopes     = []byte("revoked.scopes")  // issuer NUL partition -> size; and of partition 0, revState
@@ -50,7 +51,7 @@ var (
 var buckets = [][]byte{
 	bucketMeta, bucketAccounts, bucketCodes, bucketCodeExpiry, bucketNonces, bucketCerts,
 	bucketEnrolled, bucketExpiry, bucketKeys, bucketRevoked, bucketCRLs, bucketEvents, bucketSecrets,
-	bucketBlocks, bucketScopes, bucketChanges, bucketLate, bucketPartitions,
+	bucketFresh, bucketBlocks, bucketScopes, bucketChanges, bucketLate, bucketPartitions,
 	bucketCards, bucketOwners,
 	bucketEscrow, bucketUnproven, bucketPUKRequests,
 }
@@ -71,8 +72,9 @@ var (
 
 // schema is the version of all the above. One that adds to it without hurting
 // an older program keeps the number. An older one that is opened is brought to
-// it: see upgrade.go. From 2 on, entries of CRLs are kept encoded.
-const schema = 2
+// it: see upgrade.go. From 2 on, entries of CRLs are kept encoded; from 3 on, the latest
+// revocations are kept apart.
+const schema = 3
 
 // ErrNewer is a store written by a later version of Signet than this one.
 var ErrNewer = errors.New("written by a newer version of Signet")

@@ -72,7 +72,7 @@ type sweeping struct {
 // remove takes the entry off; not the record of what became of the certificate.
 func (w *sweeping) remove(serial ca.Serial, partition int) {
 	w.left--
-	w.entries[partition] = append(w.entries[partition], change{serial: serial})
+	w.removed = append(w.removed, loggedChange{serial, partition})
 }
 
 // expired goes on from where the last sweep of bucketExpiry ended, to those that
@@ -113,13 +113,9 @@ func (w *sweeping) pass(key []byte) error {
 	if err != nil || issuer != w.issuer {
 		return err
 	}
-	v := w.t.get(bucketRevoked, revokedKey(issuer, serial))
-	if v == nil {
-		return nil
-	}
-	r, ok := parseRevoked(v)
-	if !ok {
-		return fmt.Errorf("%w: revocation", ErrCorrupt)
+	r, found, err := w.t.revoked(issuer, serial)
+	if err != nil || !found {
+		return err
 	}
 	if leaves := r.leaves(); leaves > w.made {
 		return w.t.put(bucketLate, lateKey(issuer, leaves, serial), partitionRecord(r.partition))

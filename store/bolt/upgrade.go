@@ -18,8 +18,9 @@ import (
 const upgradeStep = 20_000
 
 // upgrade brings a store of schema 1, which knows what is revoked but keeps no entries
-// of CRLs, to schema 2. Where that is broken off, the next opening begins anew. It
-// runs before anything else does.
+// of CRLs, to this one. Where that is broken off, the next opening begins anew. A store
+// of schema 2 lacks bucketFresh alone, which [complete] makes. It runs before
+// anything else does.
 func (s *Store) upgrade() error {
 	var from uint32
 	err := s.db.View(func(tx *bbolt.Tx) (err error) {
@@ -28,6 +29,9 @@ func (s *Store) upgrade() error {
 	})
 	if err != nil || from == schema {
 		return err
+	}
+	if from == 2 {
+		return s.db.Update(setSchema)
 	}
 	if err := s.db.Update(emptyBlocks); err != nil {
 		return err
@@ -42,7 +46,7 @@ func (s *Store) upgrade() error {
 	return nil
 }
 
-// emptyBlocks makes the buckets that schema 2 added, without what an upgrade that was broken off left.
+// emptyBlocks makes the buckets for entries, without what an upgrade that was broken off left.
 func emptyBlocks(tx *bbolt.Tx) error {
 	for _, name := range [][]byte{bucketBlocks, bucketScopes, bucketChanges, bucketLate, bucketPartitions} {
 		if err := tx.DeleteBucket(name); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -28,6 +29,9 @@ type writer struct {
 	exited  chan struct{} // closed when loop has returned
 	// failing tells that the last commit failed.
 	failing atomic.Bool
+
+	fresh   int  // how many revocations are, by the last commit; the writer's goroutine owns this and the next
+	folding bool // until there are none
 }
 
 // A write is one change, asked for by one goroutine and run by the writer's.
@@ -94,6 +98,9 @@ func (wr *writer) loop() {
 		case w := <-wr.queue:
 			wr.serve(wr.gather(w))
 			continue
+		case <-wr.idle():
+			wr.fold()
+			continue
 		case <-wr.stop:
 		}
 		select {
@@ -102,6 +109,28 @@ func (wr *writer) loop() {
 		default:
 			return
 		}
+	}
+}
+
+// idleTime is for how long nobody must have written before the writer works for itself.
+const idleTime = 20 * time.Millisecond
+
+// idle is when the writer has time to fold what is fresh; nil where it needn't.
+func (wr *writer) idle() <-chan time.Time {
+	wr.folding = wr.fresh >= wr.store.foldAt || wr.folding && wr.fresh > 0
+	if !wr.folding {
+		return nil
+	}
+	return time.After(idleTime)
+}
+
+// fold folds some of what is fresh; see fresh.go.
+func (wr *writer) fold() {
+	w := &write{ctx: context.Background(), done: make(chan struct{}), run: func(t *tx) error { return t.foldSome(foldStep) }}
+	wr.serve([]*write{w})
+	if w.err != nil {
+		wr.store.logger.Error("revocations can't be brought to their place in the store: they stand where they are", "error", w.err)
+		wr.fresh, wr.folding = 0, false // until the next write has succeeded
 	}
 }
 
@@ -211,13 +240,14 @@ func (wr *writer) finish(t *tx) error {
 		}
 		return nil
 	}
-	id := t.ID()
+	id, fresh := t.ID(), t.freshCount()
 	err := commit(t.Tx)
 	if before := wr.failing.Swap(err != nil); err != nil && !before {
 		wr.store.logger.Error("the store can't be written", "error", err)
 	}
 	if err == nil {
 		wr.store.flushed.advance(id)
+		wr.fresh = fresh
 		return nil
 	}
 	wr.fence(id, err)
