@@ -50,7 +50,7 @@ func TestMillionRevoked(t *testing.T) {
 	with, without := revocationCost(t, full), revocationCost(t, empty)
 	t.Logf("a revocation takes %s and %.0f octets written with a million revoked, %s and %.0f with none",
 		with.took, with.written, without.took, without.written)
-	if with.written > without.written+40<<10 {
+	if with.written > without.written+4<<10 {
 		t.Errorf("a revocation writes %.0f octets with a million revoked, and %.0f with none", with.written, without.written)
 	}
 }
