@@ -78,9 +78,9 @@ func TestWindowsLogon(t *testing.T) {
 	person := alice
 	person.SID = "S-1-5-21-1004336348-1177238915-682003330-512"
 	c := issue(t, h, p, person, "P-256")
-	text := opensslText(t, c)
+	text := strings.ReplaceAll(opensslText(t, c), "UPN::", "UPN:") // two before openssl 3.3
 	for _, want := range []string{
-		"othername: UPN::alice@corp.example, email:alice@example.com",
+		"othername: UPN:alice@corp.example, email:alice@example.com",
 		"TLS Web Client Authentication, Microsoft Smartcard Login",
 	} {
 		if !strings.Contains(text, want) {

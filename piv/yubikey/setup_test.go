@@ -105,6 +105,8 @@ func judge(t *testing.T, kind, guid string) {
 	if strings.Contains(info, "WARNING") {
 		t.Errorf("ykman warns:\n%s", info)
 	}
+	run(t, []string{"4711"}, "ykman", "list")
+	run(t, []string{"PIV Enabled"}, "ykman", "info")
 	// OpenSC takes the UUID in the CHUID for the card's serial number.
 	digits := strings.ReplaceAll(guid, "-", "")
 	spaced := strings.TrimSpace(strings.ToUpper(regexp.MustCompile("..").ReplaceAllString(digits, "$0 ")))
@@ -112,6 +114,9 @@ func judge(t *testing.T, kind, guid string) {
 	run(t, []string{"serial num : " + digits[16:]}, "pkcs11-tool", "--module", openSC(t), "-L")
 	// ykman writes a CHUID of its own when it writes a certificate.
 	run(t, nil, "ykman", "piv", "keys", "generate", "-P", newPIN, "-a", "ECCP256", "9a", file("9a.pub"))
+	run(t, nil, "ykman", "piv", "keys", "attest", "9a", file("9a.attestation"))
+	run(t, nil, "ykman", "piv", "certificates", "export", "f9", file("f9"))
+	run(t, nil, "openssl", "verify", "-partial_chain", "-trusted", file("f9"), file("9a.attestation"))
 	run(t, nil, "ykman", "piv", "certificates", "generate", "-P", newPIN, "-s", "CN=alice", "9a", file("9a.pub"))
 	run(t, nil, "ykman", "piv", "certificates", "export", "9a", file("9a.pem"))
 	run(t, nil, "ykman", "piv", "certificates", "import", "-P", newPIN, "9a", file("9a.pem"))
@@ -126,6 +131,8 @@ func judge(t *testing.T, kind, guid string) {
 		t.Errorf("the certificate deleted: %v", err)
 	}
 	must(t, c.Close())
+	run(t, []string{"been cleared"}, "ykman", "piv", "reset", "-f")
+	run(t, []string{"default PIN", "CHUID: No data"}, "ykman", "piv", "info")
 }
 
 // openSC is OpenSC's PKCS#11 module.
