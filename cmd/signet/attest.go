@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -67,7 +65,7 @@ func attestEvidence(c *cli.Context) (*piv.Evidence, error) {
 		if c.IsSet("slot") || c.IsSet("serial") {
 			return nil, command.Usage(c, "a FILE, or a card's --slot: not both")
 		}
-		data, err := readEvidence(name)
+		data, err := readInput(name)
 		if err != nil {
 			return nil, err
 		}
@@ -101,24 +99,10 @@ func unproved(err error) error {
 	return err
 }
 
-func readEvidence(name string) ([]byte, error) {
-	const most = 1 << 20
-	from := io.Reader(os.Stdin)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		from = f
-	}
-	return io.ReadAll(io.LimitReader(from, most))
-}
-
 func attestRoots(names []string) (*piv.Roots, error) {
 	var extra []*x509.Certificate
 	for _, name := range names {
-		data, err := readEvidence(name)
+		data, err := readInput(name)
 		if err != nil {
 			return nil, err
 		}

@@ -39,10 +39,8 @@ func runCRLFetch(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
-	for _, name := range []string{"url", "ca-file", "out"} {
-		if !c.IsSet(name) || name != "url" && c.String(name) == "" {
-			return command.Usage(c, "--%s is missing", name)
-		}
+	if err := needs(c, "url", "ca-file", "out"); err != nil {
+		return err
 	}
 	if c.String("out") == "-" {
 		return command.Usage(c, "--out is a file: it is replaced only by newer CRLs than it holds, which stdout can't tell")

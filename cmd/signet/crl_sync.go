@@ -43,6 +43,11 @@ func runCRLSync(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
+	if c.String("config") == "" {
+		if err := needs(c, "url", "ca-file", "out"); err != nil {
+			return err
+		}
+	}
 	load := func() (*syncConfig, error) { return readSyncConfig(c) }
 	conf, err := load()
 	if err != nil {

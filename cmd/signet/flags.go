@@ -80,6 +80,16 @@ func logFlags() []cli.Flag {
 	}
 }
 
+// needs refuses a command line that lacks one of those flags.
+func needs(c *cli.Context, names ...string) error {
+	for _, name := range names {
+		if !c.IsSet(name) || name != "url" && c.String(name) == "" {
+			return command.Usage(c, "--%s is missing", name)
+		}
+	}
+	return nil
+}
+
 func flags(groups ...any) []cli.Flag {
 	var all []cli.Flag
 	for _, g := range groups {

@@ -52,18 +52,24 @@ func runGate(c *cli.Context) error {
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
+	if c.String("config") == "" {
+		if err := needs(c, "url", "ca-file"); err != nil {
+			return err
+		}
+	}
+	const hint = "Each setting is documented in docs/commands.md."
 	conf, err := readGateConfig(c)
 	if err != nil {
-		return exit.With(exit.Usage, err, "Each setting is documented in docs/commands.md.")
+		return exit.With(exit.Usage, err, hint)
 	}
 	logger := conf.logger(c.App.ErrWriter)
 	checker, err := conf.checker(logger)
 	if err != nil {
-		return exit.With(exit.Usage, err, "Each setting is documented in docs/commands.md.")
+		return exit.With(exit.Usage, err, hint)
 	}
 	answers, err := gate.New(conf.gateConfig(checker, logger))
 	if err != nil {
-		return exit.With(exit.Usage, err, "Each setting is documented in docs/commands.md.")
+		return exit.With(exit.Usage, err, hint)
 	}
 	server, err := listenGate(conf, answers, checker, logger)
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -137,22 +135,13 @@ func (s *status) read(ctx context.Context, card piv.Card, slot piv.Slot) error {
 }
 
 func (s *status) fromFile(c *cli.Context) error {
-	in := io.Reader(os.Stdin)
-	if name := c.String("certificate"); name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return exit.With(exit.NotFound, err, "Name a file that holds the certificate as PEM.")
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	data, err := readInput(c.String("certificate"))
 	if err != nil {
 		return err
 	}
 	certs, err := certfile.Parse(data)
 	if err != nil {
-		return fmt.Errorf("reading the certificate: %w", err)
+		return exit.With(exit.Failed, fmt.Errorf("reading the certificate: %w", err), "It is wanted as PEM.")
 	}
 	s.fill(certs[0])
 	return nil
