@@ -148,3 +148,26 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// The examples at the end of the file are right as they stand, with what they say of the profile "user".
+func TestTheTemplatesExamples(t *testing.T) {
+	var lines []string
+	example := false
+	for line := range strings.Lines(rendered(t)) {
+		example = example || strings.HasPrefix(line, "#[profiles.")
+		switch {
+		case strings.HasPrefix(line, "#with = "):
+			line = "with = [\"signing\", \"encryption\"]\n"
+		case example && !strings.HasPrefix(line, "# "):
+			line = strings.TrimPrefix(line, "#")
+		}
+		lines = append(lines, line)
+	}
+	c, err := load(t, strings.Join(lines, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.profiles) != 4 || len(c.profiles["user"].With) != 2 || c.temporaryProfile() != "temporary" {
+		t.Errorf("profiles %v", c.profiles)
+	}
+}
