@@ -63,6 +63,9 @@ func reportPreview(c *cli.Context, p *ceremony.Preview, err error) error {
 		if p.Wants != "" {
 			printf(c, "The CA wants: %s.\n", p.Wants)
 		}
+		for _, w := range p.With {
+			printf(c, "And with it, for profile %s: %s.\n", w.Profile, w.Wants)
+		}
 		if p.Stops != "" {
 			printf(c, "It would stop: %s.\n", p.Stops)
 		}

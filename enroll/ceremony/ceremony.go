@@ -76,6 +76,7 @@ type run struct {
 	resumed bool
 	secured bool
 	open    bool // the card is unlocked
+	stepped Step // the last that was for a key
 
 	settingUp bool // the card is set up, and no more
 	dry       bool // nothing is written
@@ -96,10 +97,15 @@ func (r *run) save() error {
 	return r.Journal.save(r.entry)
 }
 
-// step says what begins now, and at which key where there are several.
+// step says what begins now. Where there are several keys, it is one step for all of them,
+// and said at which it is.
 func (r *run) step(s Step, k *pendingKey) {
-	r.UI.Step(s)
-	if n := len(r.entry.Keys); n > 1 {
+	n := len(r.entry.Keys)
+	if n == 1 || s != r.stepped {
+		r.UI.Step(s)
+	}
+	r.stepped = s
+	if n > 1 {
 		r.UI.Note(fmt.Sprintf("key %d of %d, in slot %s", slices.Index(r.entry.Keys, k)+1, n, k.Slot))
 	}
 }

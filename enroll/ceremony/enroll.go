@@ -46,13 +46,9 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
-	var all []Installed
-	for _, k := range keys {
-		cert, err := r.install(ctx, k)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, Installed{Slot: k.home(), Profile: k.Profile, Certificate: cert, Issued: k.Issued})
+	all, err := r.install(ctx)
+	if err != nil {
+		return nil, err
 	}
 	main := all[0].Slot
 	if by := r.entry.By; by != 0 {

@@ -37,23 +37,22 @@ type OccupiedError struct {
 }
 
 func (e *OccupiedError) Error() string {
-	if len(e.InUse) == 1 {
-		return e.InUse[0].String()
+	if o := e.InUse[0]; len(e.InUse) == 1 {
+		return fmt.Sprintf("slot %s of card %d holds %s", o.Slot, e.Card.Serial, o.contents(" already"))
 	}
 	var all []string
 	for _, o := range e.InUse {
-		all = append(all, o.String())
+		all = append(all, fmt.Sprintf("slot %s holds %s", o.Slot, o.contents("")))
 	}
-	return strings.Join(all, "; ")
+	return fmt.Sprintf("card %d is in use already: %s", e.Card.Serial, strings.Join(all, "; "))
 }
 
-// String is "slot 9a of card 1001 holds a key already".
-func (o Occupied) String() string {
+// contents is "a certificate: CN=Alice, until 2027-11-22"; already comes after its noun.
+func (o Occupied) contents(already string) string {
 	if o.Certificate == nil {
-		return fmt.Sprintf("slot %s of card %d holds a key already", o.Slot, o.Card.Serial)
+		return "a key" + already
 	}
-	return fmt.Sprintf("slot %s of card %d holds a certificate already: %s, until %s",
-		o.Slot, o.Card.Serial, dn.String(o.Certificate.RawSubject), o.Certificate.NotAfter.Format("2006-01-02"))
+	return fmt.Sprintf("a certificate%s: %s, until %s", already, dn.String(o.Certificate.RawSubject), o.Certificate.NotAfter.Format("2006-01-02"))
 }
 
 // A Missing is a key that a profile's set has, and a card hasn't.

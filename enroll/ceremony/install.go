@@ -47,39 +47,59 @@ func (r *run) check(k *pendingKey, issued *enroll.Issued) (*x509.Certificate, er
 	return cert, nil
 }
 
-// install puts the certificate on the card, and the key where it is for, if that is
-// elsewhere.
-func (r *run) install(ctx context.Context, k *pendingKey) (*x509.Certificate, error) {
-	cert, err := r.check(k, k.Issued)
-	if err != nil {
-		return nil, err
+// install puts the certificates on the card, and a key where it is for, if that is elsewhere.
+// All are written before each is proved.
+func (r *run) install(ctx context.Context) (all []Installed, err error) {
+	for _, k := range r.entry.Keys {
+		cert, err := r.check(k, k.Issued)
+		if err != nil {
+			return nil, err
+		}
+		if k.Into != 0 {
+			err = r.swap(ctx, k, cert)
+		} else {
+			err = r.write(ctx, k, k.Slot, cert)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Installed{Slot: k.home(), Profile: k.Profile, Certificate: cert, Issued: k.Issued})
 	}
-	if k.Into != 0 {
-		return r.swap(ctx, k, cert)
+	for i, k := range r.entry.Keys {
+		if k.Into != 0 {
+			continue // it was proved in its place
+		}
+		if err := r.proveIn(ctx, k, k.Slot, all[i].Certificate); err != nil {
+			return nil, err
+		}
 	}
-	return r.installIn(ctx, k, k.Slot, cert)
+	return all, nil
 }
 
-// installIn writes the certificate, reads it back and has the card prove that it
-// holds the key.
-func (r *run) installIn(ctx context.Context, k *pendingKey, s piv.Slot, cert *x509.Certificate) (*x509.Certificate, error) {
+// write puts a certificate into a slot, and reads it back.
+func (r *run) write(ctx context.Context, k *pendingKey, s piv.Slot, cert *x509.Certificate) error {
 	r.step(StepImport, k)
 	if err := r.Card.SetCertificate(ctx, s, cert); err != nil {
-		return nil, err
+		return err
 	}
 	back, err := r.Card.Certificate(ctx, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !back.Equal(cert) {
-		return nil, &MismatchError{"the card doesn't give back the certificate that was written"}
+		return &MismatchError{"the card doesn't give back the certificate that was written"}
 	}
+	return nil
+}
+
+// proveIn has the card prove that the slot's key is the certificate's.
+func (r *run) proveIn(ctx context.Context, k *pendingKey, s piv.Slot, cert *x509.Certificate) error {
 	r.step(StepProve, k)
 	signer, err := r.signer(ctx, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return back, prove(signer, back.PublicKey)
+	return prove(signer, cert.PublicKey)
 }
 
 // prove has the card sign random bytes, and verifies with the certificate's key.

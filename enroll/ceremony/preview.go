@@ -127,7 +127,7 @@ func (p *Preview) keys(keys []*pendingKey) {
 }
 
 func (p *Preview) make(k *pendingKey) {
-	p.add("make a %s key in slot %s, which wants the PIN: %s, a touch: %s", k.Algorithm, k.Slot, k.PIN, k.Touch)
+	p.add("make %s in slot %s, which wants the PIN: %s, a touch: %s", keyInWords(k.Algorithm), k.Slot, k.PIN, k.Touch)
 }
 
 func profilesOf(keys []*pendingKey) string {

@@ -13,53 +13,54 @@ import (
 	"signet/piv"
 )
 
-// request signs a CSR of each key on the card, all with the server's nonce in them. They
-// are on disk once all are signed: CSRs of different nonces are never handed in together.
+// request signs a CSR of each key on the card, all with the server's nonce in them, and with
+// the attestation. They are on disk once all are signed: CSRs of different nonces are never
+// handed in together. They ask for no names: those come from the account.
 func (r *run) request(ctx context.Context, offer *enroll.Offer) error {
-	members := membersOf(offer)
-	var all [][]byte
-	for _, k := range r.entry.Keys {
-		plan := planFor(members, k.Profile)
-		if plan == nil {
-			return errPlanChanged
-		}
-		csr, err := r.sign(ctx, k, plan, offer.Nonce)
+	templates, err := r.templates(ctx, offer)
+	if err != nil {
+		return err
+	}
+	csrs := make([][]byte, len(r.entry.Keys))
+	for i, k := range r.entry.Keys {
+		signer, err := r.signer(ctx, k.Slot)
 		if err != nil {
 			return err
 		}
-		all = append(all, csr)
+		r.step(StepSign, k)
+		if csrs[i], err = x509.CreateCertificateRequest(rand.Reader, &templates[i], signer); err != nil {
+			return fmt.Errorf("signing the request on the card: %w", err)
+		}
 	}
 	for i, k := range r.entry.Keys {
-		k.CSR = all[i]
+		k.CSR = csrs[i]
 	}
 	return r.save()
 }
 
-// sign makes a CSR, with the attestation and the nonce in it. It asks for no names: they
-// come from the account.
-func (r *run) sign(ctx context.Context, k *pendingKey, plan *enroll.Plan, nonce enroll.Nonce) ([]byte, error) {
-	var template x509.CertificateRequest
-	piv.AddNonce(&template, nonce)
-	if plan.Attestation != enroll.AttestationNone {
+// templates are what the keys' CSRs shall say.
+func (r *run) templates(ctx context.Context, offer *enroll.Offer) ([]x509.CertificateRequest, error) {
+	members := membersOf(offer)
+	all := make([]x509.CertificateRequest, len(r.entry.Keys))
+	for i, k := range r.entry.Keys {
+		plan := planFor(members, k.Profile)
+		if plan == nil {
+			return nil, errPlanChanged
+		}
+		piv.AddNonce(&all[i], offer.Nonce)
+		if plan.Attestation == enroll.AttestationNone {
+			continue
+		}
 		r.step(StepAttest, k)
 		a, err := r.Card.Attest(ctx, k.Slot)
 		switch {
 		case err == nil:
-			piv.AddAttestation(&template, a)
+			piv.AddAttestation(&all[i], a)
 		case gone(err) || plan.Attestation == enroll.AttestationRequired:
 			return nil, attestFailed(err)
 		}
 	}
-	signer, err := r.signer(ctx, k.Slot)
-	if err != nil {
-		return nil, err
-	}
-	r.step(StepSign, k)
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &template, signer)
-	if err != nil {
-		return nil, fmt.Errorf("signing the request on the card: %w", err)
-	}
-	return csr, nil
+	return all, nil
 }
 
 func attestFailed(err error) error {

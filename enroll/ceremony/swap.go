@@ -65,32 +65,38 @@ func (r *run) moved(ctx context.Context, k *pendingKey) (bool, error) {
 // swap puts the new key in the old one's place. Until the new certificate is on the
 // card, and the new key has been proved to be its own, nothing of the old one is
 // touched. What was done the card itself tells: cut anywhere, the next run goes on.
-func (r *run) swap(ctx context.Context, k *pendingKey, cert *x509.Certificate) (*x509.Certificate, error) {
+func (r *run) swap(ctx context.Context, k *pendingKey, cert *x509.Certificate) error {
 	moved, err := r.moved(ctx, k)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !moved {
 		// Here it also turns out whether the card has room for it.
-		if _, err := r.installIn(ctx, k, k.Slot, cert); err != nil {
-			return nil, err
+		if err := r.writeAndProve(ctx, k, k.Slot, cert); err != nil {
+			return err
 		}
-		r.UI.Step(StepSwap)
+		r.step(StepSwap, k)
 		if err := r.makeWay(ctx, k); err != nil {
-			return nil, err
+			return err
 		}
 		if err := r.Card.MoveKey(ctx, k.Slot, k.Into); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	back, err := r.installIn(ctx, k, k.Into, cert)
-	if err != nil {
-		return nil, err
+	if err := r.writeAndProve(ctx, k, k.Into, cert); err != nil {
+		return err
 	}
 	if err := r.Card.DeleteCertificate(ctx, k.Slot); err != nil && !errors.Is(err, piv.ErrEmpty) {
-		return nil, err
+		return err
 	}
-	return back, nil
+	return nil
+}
+
+func (r *run) writeAndProve(ctx context.Context, k *pendingKey, s piv.Slot, cert *x509.Certificate) error {
+	if err := r.write(ctx, k, s, cert); err != nil {
+		return err
+	}
+	return r.proveIn(ctx, k, s, cert)
 }
 
 // supersede has the CA revoke what is in force for the key that is gone, as the new
