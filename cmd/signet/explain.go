@@ -147,13 +147,21 @@ func hintOccupied(e *ceremony.OccupiedError) string {
 	}
 	switch {
 	case e.Main && first.Certificate != nil && len(e.Free) > 0:
-		return it + " kept. If it is of this CA and in force, have only what is missing made: signet enroll --missing. To replace " + its + ": --force."
+		return it + " kept. To have only what is missing made, " + missingInWords(e.Free) + ", with the certificate that is there: signet enroll --missing. To replace " + its + ": --force."
 	case first.Certificate == nil:
 		return it + " kept. To replace it: --force."
 	case time.Now().After(first.Certificate.NotAfter):
 		return it + " kept, although it has expired. To replace " + its + ": --force."
 	}
 	return it + " kept. To replace " + its + ": --force. To renew it: signet renew."
+}
+
+func missingInWords(all []ceremony.Missing) string {
+	var words []string
+	for _, m := range all {
+		words = append(words, m.String())
+	}
+	return strings.Join(words, " and ")
 }
 
 // hintFile is for the files that signet keeps, and those it is given.

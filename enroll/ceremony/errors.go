@@ -26,7 +26,7 @@ var ErrNotRenewable = errors.New("the slot holds a key that is not enrolled yet"
 var ErrNoSignIn = errors.New("its certificate is good for no sign-in, and there is none on the card that it goes with")
 
 // ErrComplete is a card that has every key of its profile's set.
-var ErrComplete = errors.New("nothing is missing: the card has every key that the profile wants")
+var ErrComplete = errors.New("the card has every key that the profile wants")
 
 // An OccupiedError is slots that are in use, and kept.
 type OccupiedError struct {

@@ -45,6 +45,8 @@ type person struct {
 	steps    []ceremony.Step
 	// before is called as a step begins.
 	before func(ceremony.Step)
+	// replace answers whether what is in the slots may go.
+	replace func([]ceremony.Occupied) error
 }
 
 func (p *person) Step(s ceremony.Step) {
@@ -63,7 +65,10 @@ func (p *person) NewPUK(_ context.Context, refused error) (string, error) { retu
 func (p *person) PUK(_ context.Context, _ int, refused error) (string, error) {
 	return p.puk, refused
 }
-func (p *person) Replace(context.Context, []ceremony.Occupied) error {
+func (p *person) Replace(_ context.Context, all []ceremony.Occupied) error {
+	if p.replace != nil {
+		return p.replace(all)
+	}
 	return errors.New("there is nothing to replace")
 }
 
