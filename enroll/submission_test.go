@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"bytes"
 	"testing"
 )
 
@@ -14,7 +15,7 @@ func FuzzPlainCSR(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		text, ok := plainCSR(body)
+		text, ok := plainCSR(bytes.Clone(body))
 		if !ok {
 			return
 		}
