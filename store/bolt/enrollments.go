@@ -201,8 +201,10 @@ func (t *tx) enroll(e enroll.Enrollment, all []issuance) error {
 }
 
 func (t *tx) issue(n *issuance, account string) error {
-	if err := t.put(bucketKeys, n.keyID[:], []byte(account)); err != nil {
-		return err
+	if string(t.get(bucketKeys, n.keyID[:])) != account { // not the same key again: a page less to write
+		if err := t.put(bucketKeys, n.keyID[:], []byte(account)); err != nil {
+			return err
+		}
 	}
 	if err := t.addCertificate(n.newCert); err != nil {
 		return err

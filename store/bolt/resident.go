@@ -35,7 +35,7 @@ const (
 
 // residentKept is when to let go: when so many octets of files are resident, the
 // store's and the program's own, which signetd has 12 MiB of.
-const residentKept = 19 << 20
+const residentKept = 18 << 20
 
 // residentParts is how many parts of the file are let go one after the other.
 const residentParts = 8
