@@ -200,6 +200,7 @@ func (b *bench) passwordWorker(ctx context.Context, a *harness.Applicant) (worke
 // renewalWorker enrolls once by password, then renews with that certificate.
 func (b *bench) renewalWorker(ctx context.Context, a *harness.Applicant) (worker, error) {
 	client := b.ca.Client(enroll.Credentials{Account: account, Password: password})
+	defer client.HTTP.CloseIdleConnections() // who enrolls is not who is measured
 	offer, err := client.Plan(ctx, "")
 	if err != nil {
 		return nil, err
