@@ -12,6 +12,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := build
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+# Without what cli has for making man pages, a third of a megabyte less is resident.
+TAGS := urfave_cli_no_docs
 FUZZTIME ?= 30s
 
 # To build: cgo and PC/SC for signet; signetd and softcard are pure Go.
@@ -30,7 +32,7 @@ INTEROP_NEEDS := $(TEST_NEEDS) chromium firefox-esr xvfb xdotool imagemagick
 build:
 	@command -v go >/dev/null || { echo "Signet is built with Go 1.26: install it from https://go.dev/dl/" >&2; exit 1; }
 	@scripts/need $(BUILD_NEEDS)
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/signetd ./cmd/signetd
+	CGO_ENABLED=0 go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/signetd ./cmd/signetd
 	CGO_ENABLED=1 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/signet ./cmd/signet
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/softcard ./cmd/softcard
 
