@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -113,6 +114,44 @@ func Without(bundle []byte, issuer pkix.Name) ([]byte, error) {
 		return nil, fmt.Errorf("the bundle has no CRL of %q", issuer)
 	}
 	return crl.EncodePEM(kept...), nil
+}
+
+// Fallen is the bundle, PEM, after "signetd root revoke" of the intermediate.
+func (c *CA) Fallen(ctx context.Context, bundle []byte) ([]byte, error) {
+	root, err := c.FallenRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rest, err := Without(bundle, c.Root.Subject)
+	if err != nil {
+		return nil, err
+	}
+	return append(rest, crl.EncodePEM(root)...), nil
+}
+
+// FallenRoot is the root's CRL, DER, after "signetd root revoke" of the intermediate. That runs
+// on a copy: the CA itself goes on as before.
+func (c *CA) FallenRoot(ctx context.Context) ([]byte, error) {
+	dir, err := os.MkdirTemp(filepath.Dir(c.Dir), "fallen-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range []string{"signetd.toml", "root.crt", "root.crl", "intermediate.crt", "attestation-roots.pem"} {
+		text, err := os.ReadFile(filepath.Join(c.Dir, name))
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(c.Bin, "signetd"), "root", "revoke", "--dir", dir, "--root", filepath.Join(c.Dir, "root"),
+		"--password-file", c.passphrase, "--reason", "cACompromise", "--yes", filepath.Join(dir, "intermediate.crt")).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("signetd root revoke: %w\n%s", err, out)
+	}
+	return os.ReadFile(filepath.Join(dir, "root.crl"))
 }
 
 // A signer is a CA certificate with its key, out of the CA's folder.

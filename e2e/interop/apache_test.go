@@ -45,6 +45,7 @@ func apache() recipe {
 			caseExpired:  "TLS alert “expired certificate”",
 			caseStranger: "TLS alert “unknown certificate authority”",
 			caseSelfMade: "TLS alert “unknown certificate authority”",
+			caseFallen:   "TLS alert “revoked certificate”",
 			caseMissing:  "TLS alert",
 			caseRunOut:   "TLS alert",
 		},
@@ -70,6 +71,7 @@ func explainingApache() recipe {
 		caseExpired:  "403 “Your certificate has expired”",
 		caseStranger: "403 “Your certificate is from another CA”",
 		caseSelfMade: "403 “Your certificate is from another CA”",
+		caseFallen:   "403 “Your certificate is revoked”",
 		caseMissing:  "403 “Certificates can’t be checked now”",
 		caseRunOut:   "403 “Certificates can’t be checked now”",
 	})

@@ -28,6 +28,7 @@ const (
 	caseRevoked   = "revoked"
 	caseLingering = "revoked while connected"
 	caseMissing   = "one level's CRL missing"
+	caseFallen    = "the CA's own certificate revoked"
 	caseRunOut    = "CRL run out"
 )
 
@@ -40,7 +41,7 @@ func runCases(t *testing.T, r recipe) {
 func tryCases(t *testing.T, r recipe) {
 	t.Helper()
 	seen.order(servers, caseGood, caseNone, casePassword, caseIdentity, caseForged, caseDropped, caseExpired, caseStranger, caseSelfMade, caseRevoked,
-		caseLingering, caseMissing, caseRunOut, caseHealth)
+		caseLingering, caseFallen, caseMissing, caseRunOut, caseHealth)
 	s := start(t, r)
 	s.sh(r.check)
 	good := s.world.enroll(t)
@@ -50,7 +51,7 @@ func tryCases(t *testing.T, r recipe) {
 	}{
 		{caseGood, tryGood}, {caseNone, tryNone}, {casePassword, tryPassword}, {caseIdentity, tryIdentity}, {caseDropped, tryDropped},
 		{caseExpired, tryExpired}, {caseStranger, tryStranger}, {caseSelfMade, trySelfMade}, {caseRevoked, tryRevoked},
-		{caseMissing, tryMissing}, {caseRunOut, tryRunOut},
+		{caseFallen, tryFallen}, {caseMissing, tryMissing}, {caseRunOut, tryRunOut},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if words := c.try(t, s, visitor{cert: good}); words != "" && !t.Failed() {
@@ -253,10 +254,33 @@ func tryLingering(t *testing.T, s *stand, again func() outcome) {
 	}
 }
 
+// tryFallen: the root has taken the intermediate back. Everyone below it is refused,
+// though nobody has revoked their certificates.
+func tryFallen(t *testing.T, s *stand, good visitor) string {
+	whole := s.read("crl.pem")
+	fallen, err := s.world.ca.Fallen(t.Context(), whole)
+	must(t, err)
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(fallen) }))
+	defer source.Close()
+	if said, err := s.fetch(source.URL, "crl.pem"); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	s.sh(s.recipe.reload)
+	awaitRefusal(t, s, good)
+	chained := *good.cert
+	for _, c := range s.world.certificates(t)[1:] {
+		chained.Certificate = append(slices.Clip(chained.Certificate), c.Raw)
+	}
+	mustBeRefusedBothWays(t, s, visitor{cert: &chained}, caseFallen)
+	said := mustBeRefusedBothWays(t, s, good, caseFallen)
+	s.restore(t, whole, good)
+	return "refuses everyone: " + said
+}
+
 // tryMissing: the agent does not take a bundle that lacks a level; where somebody
 // puts one there by hand, the server refuses everyone.
 func tryMissing(t *testing.T, s *stand, good visitor) string {
-	var told, but string
+	var told string
 	whole := s.read("crl.pem")
 	for _, level := range s.world.levels {
 		part, err := harness.Without(whole, level)
@@ -266,16 +290,11 @@ func tryMissing(t *testing.T, s *stand, good visitor) string {
 		s.agentRefuses(t, part, "new.pem", level.CommonName)
 		s.put("crl.pem", part)
 		s.sh(s.recipe.reload)
-		if s.recipe.leafOnly && level.String() == s.world.ca.Root.Subject.String() {
-			awaitEntry(t, s, good)
-			but = "; it does not ask for the root's"
-			continue
-		}
 		awaitRefusal(t, s, good)
 		told = mustBeRefusedBothWays(t, s, good, caseMissing)
 		s.restore(t, whole, good)
 	}
-	return "the agent writes no such file; by hand: " + told + but
+	return "the agent writes no such file; by hand: " + told
 }
 
 // agentRefuses offers a bundle to the agent, which must say what is wrong with it

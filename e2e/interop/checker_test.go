@@ -175,6 +175,17 @@ func (c checked) tryRunOutAtSource(t *testing.T, s *stand, good visitor) string 
 	return "refuses everyone: " + said + "; goes on by itself when the CA is back"
 }
 
+// tryFallenAtSource: the root takes the intermediate back, for good: what comes after
+// finds nobody let in by certificate.
+func (c checked) tryFallenAtSource(t *testing.T, s *stand, good visitor) {
+	root, err := s.world.ca.FallenRoot(t.Context())
+	must(t, err)
+	c.relay.answer(crlPath(s.world.ca.Root), func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(root) })
+	s.world.revoke(t, s.world.enroll(t)) // so that it looks
+	awaitRefusal(t, s, good)
+	seen.say(servers, s.title, caseFallen, "refuses everyone: "+mustBeRefusedBothWays(t, s, good, caseFallen))
+}
+
 // certificates are the CA's, the root's first.
 func (w *world) certificates(t *testing.T) (all []*x509.Certificate) {
 	t.Helper()

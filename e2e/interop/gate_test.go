@@ -20,6 +20,7 @@ func runGated(t *testing.T, build func(t *testing.T, r *relay) checked) {
 		c := build(t, r)
 		c.last = func(t *testing.T, s *stand, good visitor) {
 			tryRevocationHeader(t, s, good)
+			c.tryFallenAtSource(t, s, good)
 			c.tryGateDown(t, s, good)
 		}
 		return c
@@ -104,6 +105,7 @@ var byGate = map[string]string{
 	caseExpired:  "403 “Your certificate has expired”",
 	caseStranger: "403 “Your certificate is from another CA”",
 	caseSelfMade: "403 “Your certificate is from another CA”",
+	caseFallen:   "403 “The CA of your certificate is revoked”",
 	caseMissing:  "403 “Certificates can’t be checked now”",
 	caseRunOut:   "403 “Certificates can’t be checked now”",
 }

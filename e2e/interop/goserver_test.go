@@ -9,7 +9,13 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-func TestGoServer(t *testing.T) { runChecked(t, goServer) }
+func TestGoServer(t *testing.T) {
+	runChecked(t, func(t *testing.T, r *relay) checked {
+		c := goServer(t, r)
+		c.last = c.tryFallenAtSource
+		return c
+	})
+}
 
 func goServer(t *testing.T, r *relay) checked {
 	return checked{relay: r, health: "http://127.0.0.1:24482/", recipe: recipe{
@@ -37,6 +43,7 @@ var byRelying = map[string]string{
 	caseExpired:  "403 “Your certificate has expired”",
 	caseStranger: "403 “Your certificate is from another CA”",
 	caseSelfMade: "403 “Your certificate is from another CA”",
+	caseFallen:   "403 “The CA of your certificate is revoked”",
 	caseMissing:  "503 “Certificates can’t be checked now”",
 	caseRunOut:   "503 “Certificates can’t be checked now”",
 }

@@ -35,6 +35,7 @@ func haproxy() recipe {
 			caseExpired:  "403 “Your certificate has expired”",
 			caseStranger: "403 “Your certificate is not accepted”",
 			caseSelfMade: "403 “Your certificate is not accepted”",
+			caseFallen:   "403 “Your certificate is not accepted”",
 			caseMissing:  "403 “Certificates can’t be checked now”",
 			caseRunOut:   "403 “Certificates can’t be checked now”",
 		},

@@ -34,6 +34,7 @@ func nginx() recipe {
 			caseExpired:  "403 “Your certificate has expired”",
 			caseStranger: "403 “Your certificate is not accepted”",
 			caseSelfMade: "403 “Your certificate can’t be checked here”",
+			caseFallen:   "403 “Your certificate is revoked”",
 			caseMissing:  "403 “Your certificate can’t be checked here”",
 			caseRunOut:   "403 “Certificates can’t be checked now”",
 		},

@@ -48,6 +48,7 @@ func postgresql() recipe {
 			caseExpired:  "alert certificate expired",
 			caseStranger: "alert unknown ca",
 			caseSelfMade: "alert unknown ca",
+			caseFallen:   "alert certificate revoked",
 			caseMissing:  "alert unknown ca",
 			caseRunOut:   "alert certificate",
 		},

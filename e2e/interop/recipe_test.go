@@ -38,8 +38,6 @@ type recipe struct {
 	nameless bool
 	// polls: the agent is tried without push too.
 	polls bool
-	// leafOnly: it asks for the CRL of the leaf's issuer alone.
-	leafOnly bool
 	// gaps: it closes its ports for a moment when it reloads.
 	gaps bool
 	// lingers: a connection that is open when its certificate is revoked stays open.

@@ -27,23 +27,23 @@ func stunnel() recipe {
 				_, _ = w.Write(page)
 			})
 			serve(s.t, 24464, askPassword)
+			s.sh("./leaf-crl")
 		},
 		command: func(s *stand) *exec.Cmd {
 			cmd := exec.Command(program(s.t, "stunnel4"), "signet.conf")
 			cmd.Dir = s.prefix
 			return cmd
 		},
-		begin:  "stunnel4 signet.conf & echo $! >process.pid\n",
-		reload: "kill -HUP $(cat process.pid)",
+		begin:  "./leaf-crl\nstunnel4 signet.conf & echo $! >process.pid\n",
+		reload: "./leaf-crl && kill -HUP $(cat process.pid)",
 		door:   func(s *stand) door { return newSite(s, 24460, 24461) },
 		says: map[string]string{
 			caseNone: refused, caseRevoked: refused, caseExpired: refused,
-			caseStranger: refused, caseSelfMade: refused, caseMissing: refused, caseRunOut: refused,
+			caseStranger: refused, caseSelfMade: refused, caseMissing: refused, caseFallen: refused, caseRunOut: refused,
 		},
 		// Without a good certificate one may still try a password.
 		saysOptional: "401, asked for a password",
 		nameless:     true,
-		leafOnly:     true,
 		gaps:         true,
 		lingers:      true,
 	}
