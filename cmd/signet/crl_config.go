@@ -7,10 +7,10 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"signet/internal/logging"
 	"signet/internal/tomlfile"
 	"signet/revocation/agent"
 )
@@ -18,13 +18,10 @@ import (
 // A syncConfig is the configuration of "signet crl sync": crl.toml, or what flags say.
 // docs/server-operator.md documents each setting.
 type syncConfig struct {
-	Metrics string `toml:"metrics"`
-	Health  string `toml:"health"`
-	Log     struct {
-		Format string `toml:"format"`
-		Level  string `toml:"level"`
-	} `toml:"log"`
-	CRLs []crlConfig `toml:"crl"`
+	Metrics string         `toml:"metrics"`
+	Health  string         `toml:"health"`
+	Log     logging.Config `toml:"log"`
+	CRLs    []crlConfig    `toml:"crl"`
 }
 
 // A crlConfig is one [[crl]]: one CA and one file.
@@ -103,11 +100,8 @@ func (c *syncConfig) check() error {
 	case len(c.CRLs) > maxCRLs:
 		return fmt.Errorf("more than %d [[crl]]", maxCRLs)
 	}
-	if _, err := logLevel(c.Log.Level); err != nil {
-		return fmt.Errorf("log.level: %w", err)
-	}
-	if !slices.Contains([]string{"", "text", "json"}, c.Log.Format) {
-		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
+	if err := c.Log.Check(); err != nil {
+		return err
 	}
 	if _, _, err := net.SplitHostPort(c.Metrics); c.Metrics != "" && err != nil {
 		return fmt.Errorf("metrics: %w", err)
@@ -184,11 +178,4 @@ func (c *crlConfig) keeperConfig() (agent.KeeperConfig, error) {
 	var err error
 	k.Events, err = agent.EventsURL(c.URL[0])
 	return k, err
-}
-
-func logLevel(name string) (l slog.Level, err error) {
-	if name != "" {
-		err = l.UnmarshalText([]byte(name))
-	}
-	return l, err
 }

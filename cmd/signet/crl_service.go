@@ -39,7 +39,7 @@ func newSyncService(conf *syncConfig, errors io.Writer) (*syncService, error) {
 }
 
 func newDuty(conf *syncConfig, w io.Writer) (*duty, error) {
-	t := &duty{logger: newLogger(conf, w)}
+	t := &duty{logger: conf.Log.Logger(w, conf.Log.Threshold())}
 	if err := t.open(conf); err != nil {
 		t.close()
 		return nil, err

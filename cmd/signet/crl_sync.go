@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -96,13 +94,4 @@ func readSyncConfig(c *cli.Context) (*syncConfig, error) {
 		}
 	}
 	return conf, conf.check()
-}
-
-func newLogger(conf *syncConfig, w io.Writer) *slog.Logger {
-	level, _ := logLevel(conf.Log.Level) // it was checked
-	options := &slog.HandlerOptions{Level: level}
-	if conf.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }

@@ -62,7 +62,7 @@ func runGate(c *cli.Context) error {
 	if err != nil {
 		return exit.With(exit.Usage, err, hint)
 	}
-	logger := conf.logger(c.App.ErrWriter)
+	logger := conf.Log.Logger(c.App.ErrWriter, conf.Log.Threshold())
 	checker, err := conf.checker(logger)
 	if err != nil {
 		return exit.With(exit.Usage, err, hint)

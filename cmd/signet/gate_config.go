@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/internal/logging"
 	"signet/internal/tomlfile"
 	"signet/relying"
 	"signet/relying/certheader"
@@ -24,22 +24,19 @@ import (
 // A gateConfig is the configuration of "signet gate": gate.toml, or what flags
 // say. docs/commands.md documents each setting.
 type gateConfig struct {
-	Listen     string        `toml:"listen"`
-	SocketMode string        `toml:"socket_mode"`
-	Metrics    string        `toml:"metrics"`
-	Mode       string        `toml:"mode"`
-	Header     string        `toml:"header"`
-	Format     string        `toml:"format"`
-	UserHeader string        `toml:"user_header"`
-	UserFrom   string        `toml:"user_from"`
-	FailOpen   bool          `toml:"fail_open"`
-	State      string        `toml:"state"`
-	Poll       time.Duration `toml:"poll"`
-	Log        struct {
-		Format string `toml:"format"`
-		Level  string `toml:"level"`
-	} `toml:"log"`
-	OCSP struct {
+	Listen     string         `toml:"listen"`
+	SocketMode string         `toml:"socket_mode"`
+	Metrics    string         `toml:"metrics"`
+	Mode       string         `toml:"mode"`
+	Header     string         `toml:"header"`
+	Format     string         `toml:"format"`
+	UserHeader string         `toml:"user_header"`
+	UserFrom   string         `toml:"user_from"`
+	FailOpen   bool           `toml:"fail_open"`
+	State      string         `toml:"state"`
+	Poll       time.Duration  `toml:"poll"`
+	Log        logging.Config `toml:"log"`
+	OCSP       struct {
 		Use     string        `toml:"use"`
 		URL     string        `toml:"url"`
 		Nonce   bool          `toml:"nonce"`
@@ -133,8 +130,6 @@ func (c *gateConfig) check() error {
 		return fmt.Errorf("more than %d [[ca]]", maxGateCAs)
 	case !slices.Contains([]string{"", "required", "optional"}, c.Mode):
 		return fmt.Errorf("mode: %q is neither required nor optional", c.Mode)
-	case !slices.Contains([]string{"", "text", "json"}, c.Log.Format):
-		return fmt.Errorf("log.format: %q is neither text nor json", c.Log.Format)
 	case c.Poll != 0 && c.Poll < time.Second:
 		return errors.New("poll is a second at least")
 	case c.OCSP.Timeout < 0 || c.OCSP.MaxAge < 0:
@@ -143,8 +138,8 @@ func (c *gateConfig) check() error {
 	if _, err := c.socketMode(); err != nil {
 		return err
 	}
-	if _, err := logLevel(c.Log.Level); err != nil {
-		return fmt.Errorf("log.level: %w", err)
+	if err := c.Log.Check(); err != nil {
+		return err
 	}
 	for _, address := range []string{c.Listen, c.Metrics} {
 		if _, _, err := net.SplitHostPort(address); err != nil && address != "" && !strings.HasPrefix(address, "unix:") {
@@ -170,15 +165,6 @@ func (c *gateConfig) socketMode() (fs.FileMode, error) {
 		return 0, fmt.Errorf("socket_mode: %q is not one of 0600, 0660 and 0666", c.SocketMode)
 	}
 	return fs.FileMode(mode), nil
-}
-
-func (c *gateConfig) logger(w io.Writer) *slog.Logger {
-	level, _ := logLevel(c.Log.Level) // it was checked
-	options := &slog.HandlerOptions{Level: level}
-	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
 
 func (c *gateConfig) checker(logger *slog.Logger) (*relying.Checker, error) {

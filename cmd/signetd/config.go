@@ -12,6 +12,7 @@ import (
 	"signet/ca"
 	"signet/enroll"
 	"signet/internal/command"
+	"signet/internal/logging"
 	"signet/piv"
 	"signet/revocation"
 )
@@ -53,11 +54,8 @@ type Config struct {
 		Partitions int  `toml:"partitions"`
 		Delta      bool `toml:"delta"`
 	} `toml:"crl"`
-	OCSP OCSPConfig `toml:"ocsp"`
-	Log  struct {
-		Format string `toml:"format"`
-		Level  string `toml:"level"`
-	} `toml:"log"`
+	OCSP        OCSPConfig     `toml:"ocsp"`
+	Log         logging.Config `toml:"log"`
 	Attestation struct {
 		Roots []string `toml:"roots"`
 	} `toml:"attestation"`

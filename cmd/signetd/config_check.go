@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/url"
@@ -20,7 +19,7 @@ import (
 // check looks at every setting and reports all that are wrong, not just the
 // first. It fills in what the settings stand for: profiles, attestation roots.
 func (c *Config) check() error {
-	errs := slices.Concat(c.checkAddresses(), c.checkTLS(), c.checkTimes(), c.checkLog(),
+	errs := slices.Concat(c.checkAddresses(), c.checkTLS(), c.checkTimes(), []error{c.Log.Check()},
 		c.checkAttestation(), c.checkProfiles())
 	for setting, path := range map[string]string{
 		"store": c.Store, "root.certificate": c.Root.Certificate, "root.crl": c.Root.CRL,
@@ -91,26 +90,6 @@ func (c *Config) checkTimes() (errs []error) {
 		errs = append(errs, fmt.Errorf("crl.partitions is %d: it must be from 0 to %d", n, revocation.MaxPartitions))
 	}
 	return errs
-}
-
-func (c *Config) checkLog() (errs []error) {
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		errs = append(errs, fmt.Errorf("log.format is %q: \"text\" or \"json\"", c.Log.Format))
-	}
-	if _, err := parseLevel(c.Log.Level); err != nil {
-		errs = append(errs, err)
-	}
-	return errs
-}
-
-func parseLevel(s string) (slog.Level, error) {
-	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
-		var named slog.Level
-		if named.UnmarshalText([]byte(s)) == nil && named == l {
-			return l, nil
-		}
-	}
-	return 0, fmt.Errorf("log.level is %q: \"debug\", \"info\", \"warn\" or \"error\"", s)
 }
 
 func (c *Config) checkAttestation() (errs []error) {

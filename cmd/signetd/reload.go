@@ -47,7 +47,7 @@ func (s *server) reload(ctx context.Context) error {
 	}
 	s.conf = conf
 	boundMemory(conf)
-	setLevel(conf, s.level)
+	s.level.Set(conf.Log.Threshold())
 	s.current.Store(next)
 	return nil
 }

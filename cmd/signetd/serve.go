@@ -65,7 +65,8 @@ func serveAction(c *cli.Context) error {
 // is told so before it is asked for a passphrase.
 func openServer(ctx context.Context, conf *Config) (_ *server, err error) {
 	s := &server{conf: conf, level: &slog.LevelVar{}}
-	s.parts.logger = newLogger(conf, s.level)
+	s.level.Set(conf.Log.Threshold())
+	s.parts.logger = conf.Log.Logger(os.Stderr, s.level)
 	if !exists(conf.path(conf.Intermediate.Certificate)) {
 		return nil, exit.With(exit.NotFound, fmt.Errorf("there is no CA in %s", conf.DataDir),
 			"Make one with \"signetd init --dir "+quoted(conf.DataDir)+"\".")
@@ -108,22 +109,6 @@ func (s *server) setEscrow(keys *keyring) {
 		s.logger.Error("the escrow key can't be opened: no PUK is kept or released, and profiles with puk_escrow are refused", "error", keys.escrowErr)
 	case wanted:
 		s.logger.Error("there is no escrow key: profiles with puk_escrow are refused", "hint", "signetd escrow init, or restore "+escrowKey)
-	}
-}
-
-// newLogger writes to stderr, in the configured form.
-func newLogger(conf *Config, level *slog.LevelVar) *slog.Logger {
-	setLevel(conf, level)
-	options := &slog.HandlerOptions{Level: level}
-	if conf.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
-}
-
-func setLevel(conf *Config, level *slog.LevelVar) {
-	if l, err := parseLevel(conf.Log.Level); err == nil { // it was checked with the rest
-		level.Set(l)
 	}
 }
 
