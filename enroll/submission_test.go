@@ -10,7 +10,7 @@ func FuzzPlainCSR(f *testing.F) {
 	for _, body := range []string{
 		`{"csr":"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"}`,
 		`{"csr":""}`, `{"csr":"AA\\nAA"}`, `{"csr":"AA\\\nAA"}`, `{"csr":"A","csr":"B"}`, `{"csr":"A","profile":"user"}`,
-		`{"csr":"\u0041"}`, `{"csr":"é"}`, "{\"csr\":\"A\nA\"}", "{\"csr\":\"A\x7f\"}", `{"csr":"\"}`, `{"csr":"`, `{"csr":"}`,
+		`{"csr":"\u0041"}`, `{"csr":"é"}`, "{\"csr\":\"A\nA\"}", "{\"csr\":\"A\x7f\"}", `{"csr":"\"}`, `{"csr":"A","with":[]}`, `{"with":[{"csr":"B"}],"csr":"A"}`, `{"csr":"A","with":[{"profile":"p","csr":"B"}]}`, `{"csr":"`, `{"csr":"}`,
 	} {
 		f.Add([]byte(body))
 	}
@@ -20,7 +20,7 @@ func FuzzPlainCSR(f *testing.F) {
 			return
 		}
 		var in submission
-		if err := parse(body, &in); err != nil || in.CSR != string(text) || in.Profile != "" {
+		if err := parse(body, &in); err != nil || in.CSR != string(text) || in.Profile != "" || in.With != nil {
 			t.Errorf("%q, but encoding/json reads %q, %v", text, in, err)
 		}
 	})
