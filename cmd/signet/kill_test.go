@@ -81,6 +81,43 @@ func (d desk) killed(t *testing.T, cmd *exec.Cmd, n int, done bool) {
 	card.PowerCycle()
 }
 
+// TestSetKilledAnywhere does the same to an enrollment for three slots: one set is issued, and
+// no second one.
+func TestSetKilledAnywhere(t *testing.T) {
+	set := func(t *testing.T) desk {
+		w, err := newWorld(t.Cleanup, softcard.Version{5, 7, 1}, plan{with: []string{"signing", "encryption"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return deskIn(t, w)
+	}
+	d := set(t)
+	d.must(t, d.enroll())
+	total := d.cards[0].Count()
+	for n := 1; n <= total; n += everyNth() {
+		for _, done := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%d of %d, done %v", n, total, done), func(t *testing.T) {
+				d := set(t)
+				d.killed(t, d.enroll(), n, done)
+				out, err := d.enroll().CombinedOutput()
+				if err != nil && !strings.Contains(string(out), "is in use already") {
+					t.Fatalf("the next run: %v\n%s", err, out)
+				}
+				if n, err := d.issued(); err != nil || n != 3 {
+					t.Errorf("%d certificates were issued, want 3 (%v)", n, err)
+				}
+				d.must(t, d.run("status"))
+				if out, err := d.run("card", "info").CombinedOutput(); err != nil || strings.Count(string(out), "Slot ") != 3 {
+					t.Errorf("three slots were to be in use: %v\n%s", err, out)
+				}
+				if left := d.journals(); len(left) > 0 {
+					t.Errorf("the journal stayed: %v", left)
+				}
+			})
+		}
+	}
+}
+
 // TestSetupKilledAnywhere does the same to "signet card setup". That a card loses its
 // power at each command is in enroll/ceremony.
 func TestSetupKilledAnywhere(t *testing.T) {

@@ -34,9 +34,11 @@ type worldKey struct{}
 //	world [KEY=VALUE]...      another world: firmware=5.7.1, touch=always, pin=always, slot=9c,
 //	                          algorithms=P-256,Ed25519; also=none (no other slots); tries=5,8; min=5.7.0, blocked=5.4.2,
 //	                          series=fips, shapes=usb-c-nano, cards=1002, denied=1001; stranger: the CA doesn't trust the card;
+//	                          with=signing,encryption,archive: companions of the profile, in 9c, 9d and 82;
 //	                          escrow: the CA keeps PUKs; keyless: it has no key for that
 //	puk …                     about PUKs that the CA keeps: see cmdPUK
 //	trust                     now it does
+//	companions NAME...        the profile has those from now on
 //	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH [SW]]|well
 //	                          SW: from the NTH on each is answered so; well: no faults any more
 //	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
@@ -57,7 +59,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world": cmdWorld, "card": cmdCard, "weather": cmdWeather, "server": cmdServer, "pcscd": cmdPCSCD,
 			"code": cmdCode, "issued": cmdIssued, "generated": cmdGenerated, "killed": cmdKilled, "exits": cmdExits,
-			"trust": cmdTrust, "puk": cmdPUK, "untouched": cmdUntouched,
+			"trust": cmdTrust, "puk": cmdPUK, "untouched": cmdUntouched, "companions": cmdCompanions,
 		},
 	})
 }
@@ -103,6 +105,8 @@ func cmdWorld(ts *testscript.TestScript, _ bool, args []string) {
 			p.stranger = true
 		case "also":
 			p.AlsoSlots = []string{}
+		case "with":
+			p.with = strings.Split(value, ",")
 		case "escrow":
 			p.PUKEscrow = true
 		case "keyless":
@@ -220,7 +224,8 @@ func cmdTrust(ts *testscript.TestScript, _ bool, _ []string) {
 	root, err := sharedRoot()
 	ts.Check(err)
 	w := current(ts)
-	ts.Check(w.enroller.SetPolicy(w.profiles, piv.NewRoots(root.Certificate())))
+	w.roots = piv.NewRoots(root.Certificate())
+	ts.Check(w.enroller.SetPolicy(w.profiles, w.roots))
 }
 
 func cmdCode(ts *testscript.TestScript, _ bool, args []string) {

@@ -76,6 +76,7 @@ type plan struct {
 	algorithms []string // nil for the default
 	keyless    bool     // the CA has no escrow key
 	stranger   bool     // the CA doesn't trust the cards' root
+	with       []string // companions of the profile user
 }
 
 // sharedRoot signs every card's attestation key. RSA takes its time: one is made for all.
@@ -158,7 +159,7 @@ func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan pl
 	if err != nil {
 		return err
 	}
-	profile, err := enroll.NewProfile(base, plan.PlanConfig)
+	profile, err := enroll.NewProfile(base, plan.PlanConfig, plan.with...)
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,10 @@ func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan pl
 	if plan.stranger {
 		w.roots = piv.NewRoots()
 	}
-	w.profiles = map[string]*enroll.Profile{"user": profile}
+	if w.profiles, err = companions(); err != nil {
+		return err
+	}
+	w.profiles["user"] = profile
 	if !plan.keyless {
 		if w.escrow, err = newEscrowKey(); err != nil {
 			return err
