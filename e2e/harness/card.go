@@ -93,6 +93,9 @@ func (c *CA) EnrollCard(ctx context.Context, k *Card, account string) error {
 	return json.Unmarshal(out, &struct{ Serial *string }{&k.Serial})
 }
 
+// Home is the environment of the person who has the card.
+func (k *Card) Home() []string { return HomeEnv(k.dir) }
+
 // HomeEnv makes dir a person's home, for programs that must find nothing of the
 // person's who runs the tests.
 func HomeEnv(dir string) []string {

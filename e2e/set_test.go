@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"signet/e2e/harness"
+)
+
+// companionProfiles are put before [profiles.user], which has them as its companions. OpenSSL's
+// smimeencrypt is for keyEncipherment alone, which is RSA's: the key in 9d is one.
+const companionProfiles = `
+[profiles.signing]
+sans = ["email"]
+ext_key_usages = ["emailProtection"]
+key_usages = ["digitalSignature", "contentCommitment"]
+[profiles.signing.key]
+slot = "9c"
+pin_policy = "always"
+
+[profiles.encryption]
+sans = ["email"]
+ext_key_usages = ["emailProtection"]
+key_usages = ["keyEncipherment", "keyAgreement"]
+key_algorithms = ["RSA-2048"]
+[profiles.encryption.key]
+slot = "9d"
+
+[profiles.archive]
+sans = ["email"]
+ext_key_usages = ["emailProtection"]
+key_usages = ["keyEncipherment", "keyAgreement"]
+key_algorithms = ["P-256"]
+[profiles.archive.key]
+slot = "82"
+
+[profiles.user]
+with = ["signing", "encryption", "archive"]`
+
+// One command fills four slots of a card. OpenSSL and the PKCS#11 modules of OpenSC and Yubico
+// use each key for what it is for: who is signed in, what is signed, what is encrypted.
+func TestSeveralSlots(t *testing.T) {
+	ca := newCA(t, map[string]string{"[profiles.user]": companionProfiles})
+	if err := ca.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	addUser(t, ca, "alice")
+	card, err := ca.PlugIn(filepath.Join(t.TempDir(), "card"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = card.Unplug() })
+	if err := ca.EnrollCard(t.Context(), card, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	h := &cardholder{Card: card, t: t, dir: t.TempDir(), root: filepath.Join(ca.Dir, "root.crt"), between: filepath.Join(ca.Dir, "intermediate.crt")}
+	h.certificates()
+	h.purposes()
+	h.signs()
+	for _, k := range []struct{ name, module, id string }{{"9d", "opensc-pkcs11", "03"}, {"82", "libykcs11", "05"}} {
+		h.decrypts(k.name, k.module, k.id)
+	}
+	h.renewsTheSet(ca)
+}
+
+// A cardholder uses a card by others' programs.
+type cardholder struct {
+	*harness.Card
+	t             *testing.T
+	dir           string
+	root, between string
+}
+
+func (h *cardholder) path(name string) string { return filepath.Join(h.dir, name) }
+
+// run is another program with the card; it must succeed.
+func (h *cardholder) run(stdin, module, program string, args ...string) string {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(append(os.Environ(), h.Env...), "PKCS11_MODULE_PATH="+pkcs11Module(h.t, module))
+	cmd.Stdin = strings.NewReader(stdin)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a PIN is asked for on stdin, not at a terminal
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("%s %v: %v\n%s", program, args, err, out)
+	}
+	return string(out)
+}
+
+func pkcs11Module(t *testing.T, name string) string {
+	t.Helper()
+	found, err := filepath.Glob("/usr/lib/*/" + name + ".so")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%s.so is missing: scripts/need installs what the tests want", name)
+	}
+	return found[0]
+}
+
+// certificates reads those of the four slots off the card.
+func (h *cardholder) certificates() {
+	h.t.Helper()
+	for name, id := range map[string]string{"9a": "01", "9c": "02", "9d": "03", "82": "05"} {
+		der := h.path(name + ".der")
+		h.run("", "libykcs11", "pkcs11-tool", "--module", pkcs11Module(h.t, "libykcs11"), "--read-object", "--type", "cert", "--id", id, "-o", der)
+		data, err := os.ReadFile(der)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		write(h.t, h.dir, name+".pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: data})))
+	}
+}
+
+// purposes has OpenSSL judge what each certificate is for, and what it isn't.
+func (h *cardholder) purposes() {
+	h.t.Helper()
+	for purpose, good := range map[string]string{"sslclient": "9a", "smimesign": "9c", "smimeencrypt": "9d"} {
+		for _, name := range []string{"9a", "9c", "9d"} {
+			out, err := output(h.t, "openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", h.root, "-untrusted", h.between, h.path(name+".pem"))
+			if (err == nil) != (name == good) {
+				h.t.Errorf("%s as %s: %v\n%s", name, purpose, err, out)
+			}
+		}
+	}
+}
+
+// signs has the key in 9c sign a message. It asks for the PIN once more, right then.
+func (h *cardholder) signs() {
+	h.t.Helper()
+	message := write(h.t, h.dir, "message", "signed by the card\n")
+	h.run(h.PIN+"\n", "opensc-pkcs11", "openssl", "cms", "-sign", "-in", message, "-signer", h.path("9c.pem"), "-certfile", h.between,
+		"-out", h.path("signed"), "-engine", "pkcs11", "-keyform", "engine", "-inkey", h.key("02"))
+	out, err := output(h.t, "openssl", "cms", "-verify", "-purpose", "smimesign", "-CAfile", h.root, "-in", h.path("signed"))
+	if err != nil || !strings.Contains(out, "signed by the card") {
+		h.t.Errorf("the signed message: %v\n%s", err, out)
+	}
+}
+
+// decrypts has a key open a message that OpenSSL has encrypted to its certificate.
+func (h *cardholder) decrypts(name, module, id string) {
+	h.t.Helper()
+	message := write(h.t, h.dir, "message", "for slot "+name+"\n")
+	if out, err := output(h.t, "openssl", "cms", "-encrypt", "-aes256", "-in", message, "-out", h.path("sealed"), h.path(name+".pem")); err != nil {
+		h.t.Fatalf("%v\n%s", err, out)
+	}
+	out := h.run("", module, "openssl", "cms", "-decrypt", "-in", h.path("sealed"), "-recip", h.path(name+".pem"),
+		"-engine", "pkcs11", "-keyform", "engine", "-inkey", h.key(id))
+	if !strings.Contains(out, "for slot "+name) {
+		h.t.Errorf("the message to %s: %s", name, out)
+	}
+}
+
+func (h *cardholder) key(id string) string {
+	return fmt.Sprintf("pkcs11:id=%%%s;type=private?pin-value=%s", id, h.PIN)
+}
+
+// renewsTheSet: one command, four certificates more.
+func (h *cardholder) renewsTheSet(ca *harness.CA) {
+	h.t.Helper()
+	cmd := exec.CommandContext(h.t.Context(), filepath.Join(bin, "signet"), "renew", "--pin-file", write(h.t, h.dir, "pin", h.PIN))
+	cmd.Env = append(append(os.Environ(), h.Home()...), h.Env...)
+	if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), "Certificate in slot") != 4 {
+		h.t.Errorf("signet renew: %v\n%s", err, out)
+	}
+	var issued []struct{ Profile string }
+	if err := ca.SignetdJSON(h.t.Context(), &issued, "cert", "list"); err != nil || len(issued) < 8 {
+		h.t.Errorf("%d certificates are listed: %v", len(issued), err)
+	}
+}
