@@ -68,11 +68,11 @@ func (f *certIDForms) ofRequest(der []byte) (key answerKey, ok bool) {
 	return key, false
 }
 
-// ofCertID is the key of what a parsed request asks about.
-func (f *certIDForms) ofCertID(id ocsp.CertID) (key answerKey, ok bool) {
+// ofID is the key of a CertID's DER.
+func (f *certIDForms) ofID(id []byte) (key answerKey, ok bool) {
 	for i, form := range f.forms {
-		if len(id.Raw) == len(form.id)+len(key.serial) && bytes.HasPrefix(id.Raw, form.id) {
-			return answerKey{uint8(i), ca.Serial(id.Raw[len(form.id):])}, true
+		if len(id) == len(form.id)+len(key.serial) && bytes.HasPrefix(id, form.id) {
+			return answerKey{uint8(i), ca.Serial(id[len(form.id):])}, true
 		}
 	}
 	return key, false
@@ -85,23 +85,26 @@ func (f *certIDForms) certID(key answerKey) ocsp.CertID {
 	return ocsp.CertID{Serial: key.serial.Big(), Raw: append(append(raw, form.id...), key.serial[:]...)}
 }
 
-// maxShortRequest is longer than any request that ofRequest knows, in octets.
-const maxShortRequest = 256
+// maxShortRequest is longer than any request about one certificate, by SHA-256 and with
+// the longest nonce, in octets.
+const maxShortRequest = 300
 
-// ofBase64 is ofRequest for a request in base64, either alphabet, with padding or
-// without: what is in a path that was unescaped once. Rarer spellings are left to
-// decodeGET.
-func (f *certIDForms) ofBase64(text string) (answerKey, bool) {
+// A shortRequest is the room for one; the last group of base64 may hold less than
+// three octets.
+type shortRequest [maxShortRequest + 2]byte
+
+// decode decodes a request in base64, either alphabet, with padding or without: what is
+// in a path that was unescaped once. Rarer spellings are left to decodeGET.
+func (f *certIDForms) decode(der *shortRequest, text string) ([]byte, bool) {
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
-	var der [maxShortRequest + 2]byte // the last group may hold less than three octets
 	if len(text) > maxShortRequest/3*4 {
-		return answerKey{}, false
+		return nil, false
 	}
 	n := 0
 	for ; len(text) >= 4; text = text[4:] {
 		v := f.sextets[text[0]] | f.sextets[text[1]]>>6 | f.sextets[text[2]]>>12 | f.sextets[text[3]]>>18
 		if v&notBase64 != 0 {
-			return answerKey{}, false
+			return nil, false
 		}
 		der[n], der[n+1], der[n+2] = byte(v>>24), byte(v>>16), byte(v>>8)
 		n += 3
@@ -111,10 +114,10 @@ func (f *certIDForms) ofBase64(text string) (answerKey, bool) {
 		v |= f.sextets[text[i]] >> (6 * i)
 	}
 	if v&notBase64 != 0 || len(text) == 1 {
-		return answerKey{}, false
+		return nil, false
 	}
 	der[n], der[n+1] = byte(v>>24), byte(v>>16)
-	return f.ofRequest(der[:n+len(text)*6/8])
+	return der[:n+len(text)*6/8], true
 }
 
 // sextets are what characters stand for (RFC 4648, Sections 4 and 5), in the topmost

@@ -50,10 +50,10 @@ func (h *handler) serveOCSP(w http.ResponseWriter, r *http.Request, path string)
 }
 
 // ServeKept answers an OCSP request as nearly all clients send it, about one
-// certificate and without a nonce, whose answer is kept. It reports whether it did;
-// if not, the request is as it was. It is for standing before all else that a
-// server does for a request: it looks at the path by itself, does next to nothing,
-// and the answer is the same for everyone.
+// certificate: without a nonce where the answer is kept, with one by signing it. It
+// reports whether it did; if not, the request is as it was. It is for standing before all else that a
+// server does for a request: it looks at the path by itself and does next to nothing,
+// and nobody is refused an answer.
 func (r *Responder) ServeKept(w http.ResponseWriter, req *http.Request) bool {
 	rest, ok := strings.CutPrefix(req.URL.Path, "/ocsp")
 	switch {
@@ -64,24 +64,37 @@ func (r *Responder) ServeKept(w http.ResponseWriter, req *http.Request) bool {
 		}
 	case req.Method == http.MethodGet, req.Method == http.MethodHead:
 		if len(rest) > 1 && rest[0] == '/' {
-			key, ok := r.forms.ofBase64(rest[1:])
-			return ok && r.serveKey(w, req, key)
+			return r.serveGot(w, req, rest[1:])
 		}
 	}
 	return false
 }
 
+// serveGot is ServeKept for a request in base64.
+func (r *Responder) serveGot(w http.ResponseWriter, req *http.Request, text string) bool {
+	buffer := r.bodies.Get().(*shortRequest)
+	defer r.bodies.Put(buffer)
+	der, ok := r.forms.decode(buffer, text)
+	return ok && r.serveShort(w, req, der)
+}
+
+// serveShort is ServeKept for the request's DER.
+func (r *Responder) serveShort(w http.ResponseWriter, req *http.Request, der []byte) bool {
+	if key, ok := r.forms.ofRequest(der); ok {
+		return r.serveKey(w, req, key)
+	}
+	return r.serveNonced(w, req, der)
+}
+
 // servePosted is ServeKept for a request with a short body, which it puts back
 // where there is no answer.
 func (r *Responder) servePosted(w http.ResponseWriter, req *http.Request) bool {
-	buffer := r.bodies.Get().(*[maxShortRequest]byte)
+	buffer := r.bodies.Get().(*shortRequest)
 	defer r.bodies.Put(buffer)
 	body := buffer[:req.ContentLength]
 	n, err := io.ReadFull(req.Body, body)
-	if err == nil {
-		if key, ok := r.forms.ofRequest(body); ok && r.serveKey(w, req, key) {
-			return true
-		}
+	if err == nil && r.serveShort(w, req, body) {
+		return true
 	}
 	again := io.MultiReader(bytes.NewReader(bytes.Clone(body[:n])), req.Body)
 	req.Body = struct {

@@ -36,7 +36,8 @@ type Responder struct {
 	lacking   atomic.Bool            // whether it was logged that there is none
 	answers   answers
 	changed   chan ca.Serial // what was revoked or released just now
-	bodies    sync.Pool      // of *[maxShortRequest]byte
+	bodies    sync.Pool      // of *shortRequest
+	buffers   sync.Pool      // of *[maxNonced]byte
 
 	changeMu sync.Mutex // owns the two below
 	revision uint64     // the latest of the store's that was seen
@@ -52,12 +53,17 @@ func newResponder(c Config, times *atomic.Pointer[Times]) (*Responder, error) {
 		store: c.Store, issuer: c.Issuer, times: times,
 		issue: c.IssueResponder, logger: c.Logger, now: c.Now,
 		forms: forms, dismissed: make(chan struct{}, 1), changed: make(chan ca.Serial, maxChanged),
-		bodies:   sync.Pool{New: func() any { return new([maxShortRequest]byte) }},
+		bodies:   sync.Pool{New: func() any { return new(shortRequest) }},
+		buffers:  sync.Pool{New: func() any { return new([maxNonced]byte) }},
 		changeAt: c.Now().Unix(),
 	}
 	r.SetMemory(c.OCSPMemory)
 	if usable(c.OCSPSigner, c.Issuer.Certificate()) {
-		r.signer.Store(newSigner(c.OCSPSigner))
+		s, err := newSigner(c.OCSPSigner)
+		if err != nil {
+			return nil, err
+		}
+		r.signer.Store(s)
 	} else if c.OCSPSigner.Certificate != nil {
 		c.Logger.Warn("the configured OCSP signer is not this issuer's; a new one will be issued")
 	}
@@ -132,7 +138,7 @@ func (r *Responder) respond(ctx context.Context, request []byte, now time.Time) 
 // answer fails with an ocsp.ErrorStatus where that is the answer.
 func (r *Responder) answer(ctx context.Context, request *ocsp.Request, now time.Time) (*kept, []byte, error) {
 	if len(request.CertIDs) == 1 && request.Nonce == nil {
-		if key, ok := r.forms.ofCertID(request.CertIDs[0]); ok {
+		if key, ok := r.forms.ofID(request.CertIDs[0].Raw); ok {
 			return r.current(ctx, key, now)
 		}
 	}
@@ -158,7 +164,7 @@ func (r *Responder) answer(ctx context.Context, request *ocsp.Request, now time.
 		cacheable = cacheable && v.status != ocsp.Unknown
 		t.Singles = append(t.Singles, r.single(id, v, s, now))
 	}
-	der, err := ocsp.Create(t, s.Signer)
+	der, err := s.Append(nil, &t)
 	if err != nil || !cacheable {
 		return nil, der, err
 	}
@@ -227,7 +233,7 @@ func (r *Responder) find(ctx context.Context, key answerKey, now time.Time) (f f
 func (r *Responder) sign(key answerKey, f finding, now time.Time) (*kept, []byte, error) {
 	single := r.single(r.forms.certID(key), f.what, f.signer, now)
 	t := ocsp.Template{ProducedAt: now, Singles: []ocsp.Single{single}}
-	der, err := ocsp.Create(t, f.signer.Signer)
+	der, err := f.signer.Append(nil, &t)
 	if err != nil || f.what.status == ocsp.Unknown {
 		return nil, der, err
 	}

@@ -18,7 +18,7 @@ import (
 
 // A signer is the delegated responder in use.
 type signer struct {
-	ocsp.Signer
+	*ocsp.Signing
 	serial ca.Serial
 	tail   []byte // how all its responses end: with its certificate
 	// checked is one more than the store's revision as of which this certificate is
@@ -26,9 +26,13 @@ type signer struct {
 	checked atomic.Uint64
 }
 
-func newSigner(s ocsp.Signer) *signer {
+func newSigner(s ocsp.Signer) (*signer, error) {
+	signing, err := ocsp.NewSigning(s)
+	if err != nil {
+		return nil, err
+	}
 	serial, _ := ca.SerialOf(s.Certificate.SerialNumber) // one that is none of ours was never revoked by us
-	return &signer{Signer: s, serial: serial, tail: s.Certificate.Raw}
+	return &signer{Signing: signing, serial: serial, tail: s.Certificate.Raw}, nil
 }
 
 // renewals renews the delegated signer before it ends, and when it is revoked,
@@ -83,7 +87,11 @@ func (r *Responder) renew(ctx context.Context) error {
 	if pub, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(key.Public()) {
 		return errors.New("issuing an OCSP signer: the certificate is for another key")
 	}
-	if !r.signer.CompareAndSwap(old, newSigner(ocsp.Signer{Certificate: cert, Key: key})) {
+	next, err := newSigner(ocsp.Signer{Certificate: cert, Key: key})
+	if err != nil {
+		return err
+	}
+	if !r.signer.CompareAndSwap(old, next) {
 		return errors.New("the OCSP signer was revoked while it was renewed: another one follows, with another key")
 	}
 	r.logger.Info("the OCSP signer is renewed", "serial", fmt.Sprintf("%x", cert.SerialNumber), "not_after", cert.NotAfter)

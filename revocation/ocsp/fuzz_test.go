@@ -1,6 +1,7 @@
 package ocsp
 
 import (
+	"bytes"
 	"crypto"
 	"encoding/hex"
 	"math/big"
@@ -107,6 +108,38 @@ func FuzzResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, der []byte) {
 		if s, err := q.Verify(der, now); err == nil {
 			t.Fatalf("an answer to a nonce that was never sent is believed: %+v", s)
+		}
+	})
+}
+
+func FuzzSplitNonced(f *testing.F) {
+	for name := range recorded {
+		f.Add(readRecorded(f, name))
+	}
+	h := catest.New(f)
+	for _, hash := range []crypto.Hash{crypto.SHA1, crypto.SHA256} {
+		id, err := NewCertID(h.Intermediate, big.NewInt(1<<40), hash)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, nonce := range [][]byte{nil, {}, {1}, make([]byte, 32), make([]byte, 128), make([]byte, 129)} {
+			der, err := (&Request{CertIDs: []CertID{id}, Nonce: nonce}).Marshal()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(der)
+		}
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		id, nonce, ok := SplitNonced(der)
+		r, err := ParseRequest(der)
+		if ok && err == nil && (len(r.CertIDs) != 1 || !bytes.Equal(r.CertIDs[0].Raw, id) || !bytes.Equal(r.Nonce, nonce)) {
+			t.Errorf("read as %x and %x, not as %+v", id, nonce, r)
+		}
+		if !ok && err == nil && len(r.CertIDs) == 1 && len(r.Nonce) > 0 {
+			if again, err := (&Request{CertIDs: r.CertIDs, Nonce: r.Nonce}).Marshal(); err == nil && bytes.Equal(again, der) {
+				t.Errorf("%x is a plain request with a nonce, and not known", der)
+			}
 		}
 	})
 }
