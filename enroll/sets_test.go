@@ -219,6 +219,27 @@ func TestSetRefusals(t *testing.T) {
 	a.enrolledSet(carol)
 }
 
+// A card is held to the rules of each profile for that one's certificate.
+func TestSetOnACardThatOneProfileRefuses(t *testing.T) {
+	for rule, plan := range map[string]enroll.PlanConfig{
+		"attestation.fips":             {FIPS: true},
+		"attestation.firmware":         {MinFirmware: "5.7.0"},
+		"attestation.card":             {CardSerials: []uint32{1}},
+		"attestation.card-denied":      {DeviceConfig: enroll.DeviceConfig{DeniedSerials: []uint32{4711}}},
+		"attestation.blocked-firmware": {DeviceConfig: enroll.DeviceConfig{BlockedFirmware: []string{"5.4.3"}}},
+	} {
+		a := newSets(t, func(c *enroll.Config) {
+			plan.Slot = "9d"
+			c.Profiles["encryption"] = profile(t, "encryption", plan)
+		})
+		carol := a.withPassword("carol")
+		_, err := carol.Submit(ctx, trioOf(t, a.nonce(carol), whole).requests...)
+		if p := refused(t, err, 422, rule); p.Profile != "encryption" || a.count("carol") != 0 {
+			t.Errorf("%s: it is about %q, and %d certificates are there", rule, p.Profile, a.count("carol"))
+		}
+	}
+}
+
 func on(profile string, spoil func(*wish)) func(string, *wish) {
 	return func(name string, w *wish) {
 		if name == profile {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"signet/enroll"
 )
 
 func rendered(t testing.TB) string {
@@ -131,6 +133,8 @@ func TestASizeHasAUnit(t *testing.T) {
 // has all that a server is made of.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(rendered(f)))
+	f.Add([]byte(withExamples(f)))
+	f.Add([]byte(strings.ReplaceAll(withExamples(f), "\"signing\"", "\"user\"")))
 	f.Add([]byte("[crl]\nlifetime = \"1d\"\nx = 1\n[x.y]\n"))
 	f.Add([]byte("tls = { hosts = [\"a\"], b = 1 }\n[[profiles]]\n"))
 	f.Add([]byte("profiles.user.key.slot = \"9c\"\n\"\\u0061\" = 1"))
@@ -146,11 +150,20 @@ func FuzzConfig(f *testing.F) {
 		if len(c.profiles) == 0 || len(c.profiles) != len(c.Profiles) || c.CRL.Overlap >= c.CRL.Lifetime || c.URLs.HTTP == "" {
 			t.Errorf("%q passed the check as %+v", data, c)
 		}
+		for _, p := range c.profiles {
+			for _, name := range p.With {
+				if with := c.profiles[name]; with == nil || len(with.With) > 0 || with.Plan.Slot == p.Plan.Slot || with.Plan.Attestation != enroll.AttestationRequired {
+					t.Errorf("%q passed the check: %s goes with %s", data, name, p.Name())
+				}
+			}
+		}
 	})
 }
 
-// The examples at the end of the file are right as they stand, with what they say of the profile "user".
-func TestTheTemplatesExamples(t *testing.T) {
+// withExamples is the template with the examples at its end in force, and what they say of the
+// profile "user".
+func withExamples(t testing.TB) string {
+	t.Helper()
 	var lines []string
 	example := false
 	for line := range strings.Lines(rendered(t)) {
@@ -163,7 +176,11 @@ func TestTheTemplatesExamples(t *testing.T) {
 		}
 		lines = append(lines, line)
 	}
-	c, err := load(t, strings.Join(lines, ""))
+	return strings.Join(lines, "")
+}
+
+func TestTheTemplatesExamples(t *testing.T) {
+	c, err := load(t, withExamples(t))
 	if err != nil {
 		t.Fatal(err)
 	}
