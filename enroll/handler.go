@@ -18,8 +18,6 @@ const (
 	// maxBody bounds a request's body, in bytes: a CSR with an attestation is 1 to 5 KB, and
 	// there are up to [MaxMembers].
 	maxBody = 64 << 10
-	// requestID is the header in which the request's id comes in and goes out.
-	requestID = "X-Request-Id"
 	// replayNonce is RFC 8555's header (Section 6.5) with the next nonce.
 	replayNonce = "Replay-Nonce"
 )
@@ -58,9 +56,9 @@ func (e *Enroller) route(mux *http.ServeMux, path string, calls map[string]call)
 	}
 	mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", strings.Join(allow, ", "))
-		p := aProblem(http.StatusMethodNotAllowed, "method", "The method is not allowed")
-		p.Instance = w.Header().Get(requestID)
-		problem.Write(w, &p)
+		p := problem.New(http.StatusMethodNotAllowed, "method", "")
+		p.Instance = w.Header().Get(problem.RequestID)
+		problem.Write(w, p)
 	})
 }
 

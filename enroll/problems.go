@@ -27,62 +27,51 @@ type formError struct{ reason string }
 
 func (e *formError) Error() string { return e.reason }
 
-// The problems that this package answers with, as docs/api.md lists them.
-func aProblem(status int, name, title string) problem.Problem {
-	return problem.Problem{Type: problem.URN(name), Title: title, Status: status}
-}
-
 // problemOf is the one place where an error becomes an answer. What it doesn't
 // know is a 500, and its cause goes to the log alone.
 func (e *Enroller) problemOf(r *http.Request, err error) *problem.Problem {
-	var p problem.Problem
+	var p *problem.Problem
 	var throttled *ThrottledError
 	var busy *BusyError
 	var form *formError
 	rule, reason, hint, refused := ruleOf(err)
 	switch {
 	case refused:
-		p = aProblem(statusOfRule(rule), "refused", "A rule refused the request")
-		p.Rule, p.Detail, p.Hint = rule, reason, hint
+		p = problem.New(statusOfRule(rule), "refused", reason)
+		p.Rule, p.Hint = rule, hint
 	case errors.Is(err, ErrNoCredentials):
-		p = aProblem(http.StatusUnauthorized, "unauthenticated", "Credentials are wanted")
+		p = problem.New(http.StatusUnauthorized, "unauthenticated", "there are no credentials in the request")
 		p.Hint = "Present a password, an enrollment code or a client certificate."
 	case errors.Is(err, ErrCredentials):
-		p = aProblem(http.StatusUnauthorized, "unauthenticated", "The credentials are wrong")
-		p.Detail = ErrCredentials.Error()
+		p = problem.New(http.StatusUnauthorized, "unauthenticated", ErrCredentials.Error())
 	case errors.As(err, &throttled):
-		p = aProblem(http.StatusTooManyRequests, "throttled", "Too many attempts")
-		p.Detail = "too many wrong passwords: this attempt was not looked at"
+		p = problem.New(http.StatusTooManyRequests, "throttled", "too many wrong passwords: this attempt was not looked at")
 		p.Hint = "Try again in " + inSeconds(throttled.After) + " seconds, or use an enrollment code."
 		p.RetryAfter = throttled.After
 	case errors.As(err, &busy):
-		p = aProblem(http.StatusServiceUnavailable, "busy", "The server is busy")
+		p = problem.New(http.StatusServiceUnavailable, "busy", "")
 		p.Hint = "Try again in " + inSeconds(busy.After) + " seconds."
 		p.RetryAfter = busy.After
 	case errors.As(err, &form):
-		p = aProblem(http.StatusBadRequest, "malformed", "The request is malformed")
-		p.Detail = form.reason
+		p = problem.New(http.StatusBadRequest, "malformed", form.reason)
 	case errors.Is(err, errTooLarge):
-		p = aProblem(http.StatusRequestEntityTooLarge, "too-large", "The request is too large")
-		p.Detail = errTooLarge.Error()
+		p = problem.New(http.StatusRequestEntityTooLarge, "too-large", errTooLarge.Error())
 	case errors.Is(err, errMediaType):
-		p = aProblem(http.StatusUnsupportedMediaType, "media-type", "The media type is not supported")
-		p.Detail = errMediaType.Error()
+		p = problem.New(http.StatusUnsupportedMediaType, "media-type", errMediaType.Error())
 	case errors.Is(err, ErrNotFound), errors.Is(err, errNoRoute):
-		p = aProblem(http.StatusNotFound, "not-found", "Not found")
+		p = problem.New(http.StatusNotFound, "not-found", "")
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		p = aProblem(http.StatusServiceUnavailable, "busy", "The request took too long")
+		p = problem.New(http.StatusServiceUnavailable, "busy", "the request took too long")
 	default:
-		p = aProblem(http.StatusInternalServerError, "internal", "Internal error")
-		p.Detail = "the server failed on this request; its log says why under the request's id"
+		p = problem.Internal()
 		e.logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
-			slog.String("id", r.Header.Get(requestID)), slog.String("path", r.URL.Path), slog.Any("error", err))
+			slog.String("id", r.Header.Get(problem.RequestID)), slog.String("path", r.URL.Path), slog.Any("error", err))
 	}
 	if member, ok := errors.AsType[*memberError](err); ok && p.Detail != "" {
 		p.Profile, p.Detail = member.profile, member.profile+": "+p.Detail
 	}
-	p.Instance = r.Header.Get(requestID)
-	return &p
+	p.Instance = r.Header.Get(problem.RequestID)
+	return p
 }
 
 // ruleOf finds the rule that refused, whichever package it is from.
@@ -139,7 +128,7 @@ func statusOfRule(rule string) int {
 // fail answers with err's problem and the headers that go with it.
 func (e *Enroller) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := e.problemOf(r, err)
-	p.Instance = w.Header().Get(requestID)
+	p.Instance = w.Header().Get(problem.RequestID)
 	if p.Status == http.StatusUnauthorized {
 		// RFC 7617, Section 2.1: the name and password are UTF-8.
 		w.Header().Add("WWW-Authenticate", `Basic realm="Signet", charset="UTF-8"`)

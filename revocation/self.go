@@ -136,12 +136,12 @@ func readReason(w http.ResponseWriter, r *http.Request, officer bool) (ca.Reason
 func (h *selfHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := selfProblem(err)
 	if p == nil {
-		h.revoker.logger.ErrorContext(r.Context(), "revoking one's own certificate", "error", err, "request", r.Header.Get("X-Request-Id"))
-		p = &problem.Problem{Type: problem.URN("internal"), Title: "Internal error", Status: http.StatusInternalServerError}
+		h.revoker.logger.ErrorContext(r.Context(), "revoking one's own certificate", "error", err, "request", r.Header.Get(problem.RequestID))
+		p = problem.Internal()
 	}
 	sent := *p
 	if sent.Instance == "" {
-		sent.Instance = r.Header.Get("X-Request-Id")
+		sent.Instance = r.Header.Get(problem.RequestID)
 	}
 	if sent.Status == http.StatusUnauthorized {
 		// RFC 9110, Section 11.6.1: a 401 says what would do. An enrollment code would not.
@@ -154,27 +154,24 @@ func (h *selfHandler) fail(w http.ResponseWriter, r *http.Request, err error) {
 func selfProblem(err error) *problem.Problem {
 	var p *problem.Problem
 	var tooLong *http.MaxBytesError
-	entry := func(status int, name, title, detail string) *problem.Problem {
-		return &problem.Problem{Type: problem.URN(name), Title: title, Status: status, Detail: detail}
-	}
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &tooLong):
-		return entry(http.StatusRequestEntityTooLarge, "too-large", "Request too large", fmt.Sprintf("the body may have %d octets", tooLong.Limit))
+		return problem.New(http.StatusRequestEntityTooLarge, "too-large", fmt.Sprintf("the body may have %d octets", tooLong.Limit))
 	// Another's certificate is answered as one that is not there.
 	case errors.Is(err, ErrNotFound), errors.Is(err, errNotOwn), errors.Is(err, ca.ErrBadSerial), errors.Is(err, errPath):
-		return entry(http.StatusNotFound, "not-found", "Not found", "you have no certificate with this serial number")
+		return problem.New(http.StatusNotFound, "not-found", "you have no certificate with this serial number")
 	case errors.Is(err, ErrAlreadyRevoked):
-		return entry(http.StatusConflict, "already-revoked", "Revoked already", "this certificate was revoked before; its first reason and time stay")
+		return problem.New(http.StatusConflict, "already-revoked", "this certificate was revoked before; its first reason and time stay")
 	case errors.Is(err, ErrReason):
-		return entry(http.StatusUnprocessableEntity, "bad-reason", "No such reason", err.Error())
+		return problem.New(http.StatusUnprocessableEntity, "bad-reason", err.Error())
 	case errors.Is(err, errMethod):
-		return entry(http.StatusMethodNotAllowed, "method", "Method not allowed", err.Error())
+		return problem.New(http.StatusMethodNotAllowed, "method", err.Error())
 	case errors.Is(err, errMediaType):
-		return entry(http.StatusUnsupportedMediaType, "media-type", "Unsupported media type", err.Error())
+		return problem.New(http.StatusUnsupportedMediaType, "media-type", err.Error())
 	case errors.Is(err, errBody):
-		return entry(http.StatusBadRequest, "malformed", "The request is malformed", errBody.Error())
+		return problem.New(http.StatusBadRequest, "malformed", errBody.Error())
 	}
 	return nil
 }

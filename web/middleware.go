@@ -12,18 +12,13 @@ import (
 	"signet/internal/problem"
 )
 
-// RequestIDHeader is the header that carries a request's id: in the answer, so
-// that a person can tell it to the operator, and in the request as the handlers
-// see it. What a client sends in it is dropped.
-const RequestIDHeader = "X-Request-Id"
-
 // wrap puts round h what each request gets: an id, a bound on its body, an
 // access line, and an answer also where h panics.
 func wrap(logger *slog.Logger, listener string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := rand.Text()[:16]
-		r.Header.Set(RequestIDHeader, id)
-		w.Header().Set(RequestIDHeader, id)
+		r.Header.Set(problem.RequestID, id)
+		w.Header().Set(problem.RequestID, id)
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
@@ -56,16 +51,14 @@ func recoverPanic(logger *slog.Logger, rec *recorder, r *http.Request) {
 	if cause == http.ErrAbortHandler {
 		panic(cause)
 	}
-	logger.ErrorContext(r.Context(), "handler panicked", "id", r.Header.Get(RequestIDHeader),
+	logger.ErrorContext(r.Context(), "handler panicked", "id", r.Header.Get(problem.RequestID),
 		"path", r.URL.Path, "cause", cause, "stack", string(debug.Stack()))
 	if rec.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	problem.Write(rec, &problem.Problem{
-		Type: problem.URN("internal"), Title: "Internal error", Status: http.StatusInternalServerError,
-		Detail:   "the server failed on this request; its log says why under the request's id",
-		Instance: r.Header.Get(RequestIDHeader),
-	})
+	p := problem.Internal()
+	p.Instance = r.Header.Get(problem.RequestID)
+	problem.Write(rec, p)
 }
 
 // logAccess writes the access line. What machines fetch all day long (CRLs,
@@ -80,7 +73,7 @@ func logAccess(logger *slog.Logger, listener string, rec *recorder, r *http.Requ
 		return
 	}
 	logger.LogAttrs(ctx, level, "request",
-		slog.String("id", r.Header.Get(RequestIDHeader)),
+		slog.String("id", r.Header.Get(problem.RequestID)),
 		slog.String("listener", listener),
 		slog.String("remote", r.RemoteAddr),
 		slog.String("method", r.Method),

@@ -107,10 +107,9 @@ func (p *pages) notFound(w http.ResponseWriter, r *http.Request) {
 		writeHTML(w, http.StatusNotFound, p.notFoundHTML)
 		return
 	}
-	problem.Write(w, &problem.Problem{
-		Type: problem.URN("not-found"), Title: "Not found", Status: http.StatusNotFound,
-		Detail: "there is nothing at this address", Instance: r.Header.Get(RequestIDHeader),
-	})
+	answer := problem.New(http.StatusNotFound, "not-found", "there is nothing at this address")
+	answer.Instance = r.Header.Get(problem.RequestID)
+	problem.Write(w, answer)
 }
 
 func writeHTML(w http.ResponseWriter, status int, body []byte) {

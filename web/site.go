@@ -100,11 +100,9 @@ func httpsMux(c Config, p *pages, ready *readiness) *http.ServeMux {
 }
 
 func crossOrigin(w http.ResponseWriter, r *http.Request) {
-	problem.Write(w, &problem.Problem{
-		Type: problem.URN("cross-origin"), Title: "Another site asked", Status: http.StatusForbidden,
-		Detail:   "a page of another site sent this request",
-		Instance: r.Header.Get(RequestIDHeader),
-	})
+	p := problem.New(http.StatusForbidden, "cross-origin", "a page of another site sent this request")
+	p.Instance = r.Header.Get(problem.RequestID)
+	problem.Write(w, p)
 }
 
 func httpMux(p *pages, ready *readiness) *http.ServeMux {

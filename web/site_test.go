@@ -152,7 +152,7 @@ func TestNotFoundSpeaksToBrowsersAndPrograms(t *testing.T) {
 	}
 	w := ask(s.HTTPS, "GET", "/x")
 	var p problem.Problem
-	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Instance != w.Header().Get(RequestIDHeader) {
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Instance != w.Header().Get(problem.RequestID) {
 		t.Errorf("a program got %q (%v)", w.Body, err)
 	}
 }
@@ -162,7 +162,7 @@ func TestHeaders(t *testing.T) {
 	w := ask(s.HTTPS, "GET", "https://ca.example/")
 	for name, want := range map[string]string{
 		"Content-Security-Policy": "default-src 'self'", "X-Content-Type-Options": "nosniff",
-		"Strict-Transport-Security": "max-age=", "Referrer-Policy": "no-referrer", RequestIDHeader: "",
+		"Strict-Transport-Security": "max-age=", "Referrer-Policy": "no-referrer", problem.RequestID: "",
 	} {
 		if got := w.Header().Get(name); got == "" || !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want it to have %q", name, got, want)
@@ -180,7 +180,7 @@ func TestHeaders(t *testing.T) {
 
 func TestAClientsRequestIDIsDropped(t *testing.T) {
 	s, log := newSite(t, nil)
-	if got := ask(s.HTTPS, "GET", "/api/v1/x", RequestIDHeader, "forged").Header().Get(RequestIDHeader); got == "forged" || got == "" {
+	if got := ask(s.HTTPS, "GET", "/api/v1/x", problem.RequestID, "forged").Header().Get(problem.RequestID); got == "forged" || got == "" {
 		t.Errorf("the answer's id is %q", got)
 	}
 	if strings.Contains(log.String(), "forged") || !strings.Contains(log.String(), "path=/api/v1/x status=200") {
@@ -271,7 +271,7 @@ func TestKeptComesFirst(t *testing.T) {
 	ask := func(h http.Handler, path string) (body, id string) {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest("GET", path, nil))
-		return rec.Body.String(), rec.Header().Get(RequestIDHeader)
+		return rec.Body.String(), rec.Header().Get(problem.RequestID)
 	}
 	for _, h := range []http.Handler{s.HTTP, s.HTTPS} {
 		if body, id := ask(h, "/ocsp/kept"); body != "kept" || id != "" {

@@ -164,10 +164,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == HealthPath && !g.proxied(r):
 		g.health(w)
 	default:
-		problem.Write(w, &problem.Problem{
-			Type: problem.URN("not-found"), Title: "Not found", Status: http.StatusNotFound,
-			Detail: "the gate answers at " + AuthPath, Hint: "Set the proxy up to ask there, whatever path the visitor wants.",
-		})
+		p := problem.New(http.StatusNotFound, "not-found", "the gate answers at "+AuthPath)
+		p.Hint = "Set the proxy up to ask there, whatever path the visitor wants."
+		problem.Write(w, p)
 	}
 }
 
