@@ -53,7 +53,7 @@ func TestSeveralSlots(t *testing.T) {
 		t.Fatal(err)
 	}
 	addUser(t, ca, "alice")
-	card, err := ca.PlugIn(filepath.Join(t.TempDir(), "card"))
+	card, err := ca.PlugIn(filepath.Join(t.TempDir(), "card"), "--firmware", "5.7.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,10 +65,11 @@ func TestSeveralSlots(t *testing.T) {
 	h.certificates()
 	h.purposes()
 	h.signs()
-	for _, k := range []struct{ name, module, id string }{{"9d", "opensc-pkcs11", "03"}, {"82", "libykcs11", "05"}} {
+	for _, k := range []struct{ name, module, id string }{{"9d", "opensc-pkcs11", "03"}, {"82", "libykcs11", "05"}, {"82", "opensc-pkcs11", "05"}} {
 		h.decrypts(k.name, k.module, k.id)
 	}
 	h.renewsTheSet(ca)
+	h.stillReads()
 }
 
 // A cardholder uses a card by others' programs.
@@ -166,13 +167,39 @@ func (h *cardholder) key(id string) string {
 // renewsTheSet: one command, four certificates more.
 func (h *cardholder) renewsTheSet(ca *harness.CA) {
 	h.t.Helper()
-	cmd := exec.CommandContext(h.t.Context(), filepath.Join(bin, "signet"), "renew", "--pin-file", write(h.t, h.dir, "pin", h.PIN))
-	cmd.Env = append(append(os.Environ(), h.Home()...), h.Env...)
-	if out, err := cmd.CombinedOutput(); err != nil || strings.Count(string(out), "Certificate in slot") != 4 {
-		h.t.Errorf("signet renew: %v\n%s", err, out)
+	if out := h.signet("renew"); strings.Count(out, "Certificate in slot") != 4 {
+		h.t.Errorf("signet renew: %s", out)
 	}
 	var issued []struct{ Profile string }
 	if err := ca.SignetdJSON(h.t.Context(), &issued, "cert", "list"); err != nil || len(issued) < 8 {
 		h.t.Errorf("%d certificates are listed: %v", len(issued), err)
 	}
+}
+
+// stillReads gives the encryption slot a new key: what was encrypted to the old one is read by
+// that one, in the slot where it is kept.
+func (h *cardholder) stillReads() {
+	h.t.Helper()
+	if out := h.signet("renew", "--new-key", "--slot", "9d"); !strings.Contains(out, "The old key is in slot 83") {
+		h.t.Errorf("signet renew: %s", out)
+	}
+	for _, module := range []string{"libykcs11", "opensc-pkcs11"} {
+		h.decrypts("9d", module, "06") // by the certificate that was read before
+	}
+	h.signet("status")
+}
+
+// signet is a command of the card's holder that must succeed.
+func (h *cardholder) signet(args ...string) string {
+	h.t.Helper()
+	if args[0] == "renew" {
+		args = append(args, "--pin-file", write(h.t, h.dir, "pin", h.PIN))
+	}
+	cmd := exec.CommandContext(h.t.Context(), filepath.Join(bin, "signet"), args...)
+	cmd.Env = append(append(os.Environ(), h.Home()...), h.Env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("signet %v: %v\n%s", args, err, out)
+	}
+	return string(out)
 }

@@ -183,6 +183,10 @@ type Card interface {
 	// SetIdentifiers writes those that are missing, with random numbers in them, and
 	// leaves the others. It wants UseManagementKey first.
 	SetIdentifiers(ctx context.Context) error
+	// SetKeyHistory has the card say that the retired slots up to that one have
+	// certificates, without which other programs don't look there. One that says more stays
+	// as it is. It wants UseManagementKey first.
+	SetKeyHistory(ctx context.Context, last Slot) error
 
 	// Key tells of the key in a slot: ErrEmpty where there is none.
 	Key(ctx context.Context, s Slot) (Key, error)

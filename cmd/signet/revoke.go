@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -94,33 +93,37 @@ func (n *connection) revoker(c *cli.Context) (*enroll.Client, ca.Serial, func(),
 		return nil, ca.Serial{}, nothing, err
 	}
 	done := func() { _ = card.Close() }
-	cert, err := n.holder(c, card, slot)
+	cert, serial, err := n.holder(c, card, slot)
 	if err != nil {
 		done()
 		return nil, ca.Serial{}, nothing, err
 	}
-	serial, ok := ca.SerialOf(cert.Leaf.SerialNumber)
-	if !ok {
-		done()
-		return nil, ca.Serial{}, nothing, exit.With(exit.NotFound, errors.New("the certificate on the card is not of this CA"), "Name its CA with --ca, or the slot of another one with --slot.")
-	}
 	return n.client(enroll.Credentials{}, cert), serial, done, nil
 }
 
-// holder is the card's certificate with its key, for TLS.
-func (n *connection) holder(c *cli.Context, card piv.Card, slot piv.Slot) (*tls.Certificate, error) {
-	leaf, err := card.Certificate(c.Context, slot)
+// holder is what the CA knows the holder of the slot's certificate by, for TLS: that
+// certificate, or the one that it goes with; and its serial number.
+func (n *connection) holder(c *cli.Context, card piv.Card, slot piv.Slot) (*tls.Certificate, ca.Serial, error) {
+	own, err := card.Certificate(c.Context, slot)
 	if errors.Is(err, piv.ErrEmpty) {
-		return nil, exit.With(exit.NotFound, fmt.Errorf("slot %s of the card has no certificate", slot), "Name the certificate by its serial number, with --user.")
+		return nil, ca.Serial{}, exit.With(exit.NotFound, fmt.Errorf("slot %s of the card has no certificate", slot), "Name the certificate by its serial number, with --user.")
 	}
 	if err != nil {
-		return nil, err
+		return nil, ca.Serial{}, err
 	}
-	signer, err := ceremony.Unlocked(c.Context, card, &terminal{c: c}, slot)
+	serial, ok := ca.SerialOf(own.SerialNumber)
+	if !ok {
+		return nil, ca.Serial{}, exit.With(exit.NotFound, errors.New("the certificate on the card is not of this CA"), "Name its CA with --ca, or the slot of another one with --slot.")
+	}
+	by, leaf, err := ceremony.SignIn(c.Context, card, slot)
 	if err != nil {
-		return nil, err
+		return nil, ca.Serial{}, exit.With(exit.NotFound, err, "Name the certificate by its serial number, with --user.")
 	}
-	return &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: crypto.Signer(signer), Leaf: leaf}, nil
+	signer, err := ceremony.Unlocked(c.Context, card, &terminal{c: c}, by)
+	if err != nil {
+		return nil, ca.Serial{}, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: signer, Leaf: leaf}, serial, nil
 }
 
 // onlyOne is the account's one certificate that could be revoked.

@@ -28,9 +28,9 @@ type Card struct {
 	process *exec.Cmd
 }
 
-// PlugIn runs a new software card in dir, whose maker this CA trusts. Unplug
-// ends it.
-func (c *CA) PlugIn(dir string) (*Card, error) {
+// PlugIn runs a new software card in dir, whose maker this CA trusts, with those flags of
+// "softcard run". Unplug ends it.
+func (c *CA) PlugIn(dir string, flags ...string) (*Card, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (c *CA) PlugIn(dir string) (*Card, error) {
 	if err := os.WriteFile(filepath.Join(dir, softcard.RootFile), root, 0o600); err != nil {
 		return nil, err
 	}
-	k := &Card{dir: dir, process: exec.Command(filepath.Join(c.Bin, "softcard"), "run", "--dir", dir)}
+	k := &Card{dir: dir, process: exec.Command(filepath.Join(c.Bin, "softcard"), append([]string{"run", "--dir", dir}, flags...)...)}
 	said, err := k.process.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -61,6 +61,13 @@ func (r *run) completeSet(ctx context.Context) (*Result, error) {
 	return r.finish(ctx)
 }
 
+// SignIn is the slot whose certificate the CA knows the holder of the one in s by: s, or that of
+// the certificate that it goes with.
+func SignIn(ctx context.Context, card piv.Card, s piv.Slot) (piv.Slot, *x509.Certificate, error) {
+	r := &run{Config: Config{Card: card, Slot: s}}
+	return r.speaker(ctx)
+}
+
 // speaker is the slot whose certificate the CA shall know the holder by: the one in question, or
 // where that is good for no sign-in, the first on the card that is, of the same issuer.
 func (r *run) speaker(ctx context.Context) (piv.Slot, *x509.Certificate, error) {

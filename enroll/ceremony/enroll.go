@@ -50,6 +50,9 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.history(ctx); err != nil {
+		return nil, err
+	}
 	main := all[0].Slot
 	if by := r.entry.By; by != 0 {
 		main = by

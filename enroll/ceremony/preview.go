@@ -124,6 +124,9 @@ func (p *Preview) keys(keys []*pendingKey) {
 	for _, k := range keys {
 		p.add("write the certificate to slot %s, and have the card prove that the two belong together", k.Slot)
 	}
+	if lastRetired(keys) != 0 {
+		p.add("note on the card which retired slots are in use (Key History)")
+	}
 }
 
 func (p *Preview) make(k *pendingKey) {

@@ -121,3 +121,32 @@ func (r *run) keptKey(ctx context.Context) (*Retired, error) {
 	found, err := r.look(ctx, k.Keep)
 	return &Retired{Slot: k.Keep, Certificate: found.Certificate}, err
 }
+
+// history has the card tell other programs of the retired slots in use. The keys are of use
+// without it: where there is no room for it, it goes on.
+func (r *run) history(ctx context.Context) error {
+	last := lastRetired(r.entry.Keys)
+	if last == 0 {
+		return nil
+	}
+	r.UI.Step(StepHistory)
+	err := r.Card.SetKeyHistory(ctx, last)
+	if errors.Is(err, piv.ErrFull) {
+		r.UI.Note("there is no room for it on the card: OpenSC may not see the keys in retired slots")
+		return nil
+	}
+	return err
+}
+
+// lastRetired is the last retired slot that the keys, or those they replace, are for; 0
+// where there is none.
+func lastRetired(keys []*pendingKey) (last piv.Slot) {
+	for _, k := range keys {
+		for _, s := range []piv.Slot{k.home(), k.Keep} {
+			if slices.Contains(piv.RetiredSlots(), s) {
+				last = max(last, s)
+			}
+		}
+	}
+	return last
+}

@@ -27,6 +27,7 @@ const (
 	StepSign     Step = "signing the request on the card"
 	StepSubmit   Step = "handing the request in"
 	StepImport   Step = "writing the certificate to the card"
+	StepHistory  Step = "noting on the card which retired slots are in use, for programs that look there"
 	StepSwap     Step = "putting the new key in the old one's place"
 	StepRetire   Step = "moving the old key, which reads what was encrypted to it, to a slot of its own"
 	StepReplaced Step = "having the CA revoke the old certificate as superseded"
