@@ -130,7 +130,7 @@ func TestCurlAndOpenSSLByGET(t *testing.T) {
 	bob := w.issue("bob")
 	w.files(bob, bob)
 	base := w.serve() + "/ocsp/"
-	out, err := w.program("openssl", "openssl", "ocsp", "-issuer", w.path("issuer.pem"), "-cert", w.path("bob.pem"), "-no_nonce", "-reqout", w.path("request.der"))
+	_, err := w.program("openssl", "openssl", "ocsp", "-issuer", w.path("issuer.pem"), "-cert", w.path("bob.pem"), "-no_nonce", "-reqout", w.path("request.der"))
 	must(t, err)
 	text, err := w.program("openssl", "openssl", "base64", "-A", "-in", w.path("request.der"))
 	must(t, err)
@@ -142,16 +142,16 @@ func TestCurlAndOpenSSLByGET(t *testing.T) {
 		}
 		return out
 	}
-	if out = fetch(); !strings.Contains(out, " 200 OK") || !strings.Contains(out, "Content-Type: application/ocsp-response") {
+	if out := fetch(); !strings.Contains(out, " 200 OK") || !strings.Contains(out, "Content-Type: application/ocsp-response") {
 		t.Errorf("the first time:\n%s", out)
 	}
 	answer, err := os.ReadFile(w.path("response.der"))
 	must(t, err)
-	if out = fetch(); !strings.Contains(out, " 304 Not Modified") {
+	if out := fetch(); !strings.Contains(out, " 304 Not Modified") {
 		t.Errorf("the second time:\n%s", out)
 	}
 	w.file("response.der", answer)
-	out, err = w.program("openssl", "openssl", "ocsp", "-respin", w.path("response.der"), "-no_nonce", "-CAfile", w.path("root.pem"),
+	out, err := w.program("openssl", "openssl", "ocsp", "-respin", w.path("response.der"), "-no_nonce", "-CAfile", w.path("root.pem"),
 		"-verify_other", w.path("issuer.pem"), "-issuer", w.path("issuer.pem"), "-cert", w.path("bob.pem"))
 	if err != nil || !strings.Contains(out, "Response verify OK") || !strings.Contains(out, "bob.pem: good") {
 		t.Errorf("%v\n%s", err, out)

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// Chromium, as Debian has it.
+// Chromium is as Debian has it.
 var Chromium = Kind{
 	name: "Chromium", program: "chromium", version: `Chromium (\d+)`,
 	pinDialog: "Unlock Security Device",
