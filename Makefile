@@ -3,6 +3,7 @@
 # make run    leaves a CA running to play with; make stop ends it
 # make interop  runs the servers of docs/servers and two browsers, and writes docs/interop.md
 # make traefik  builds Traefik for it, which Debian does not have: five minutes, the first time
+# make step   builds step's CLI for it, likewise
 # make bench  measures issuance and OCSP beside bare handlers
 # make platforms  builds for macOS, Windows and Linux on arm64, and throws it away
 # make build  makes bin/signetd, bin/signet and bin/softcard
@@ -27,7 +28,7 @@ TEST_NEEDS := $(DEMO_NEEDS) git apache2 apache2-dev libssl-dev caddy haproxy stu
 # To be tried with others' servers and browsers.
 INTEROP_NEEDS := $(TEST_NEEDS) chromium firefox-esr xvfb xdotool imagemagick
 
-.PHONY: build demo run stop test platforms interop traefik bench fuzz clean
+.PHONY: build demo run stop test platforms interop traefik step bench fuzz clean
 
 build:
 	@command -v go >/dev/null || { echo "Signet is built with Go 1.26: install it from https://go.dev/dl/" >&2; exit 1; }
@@ -61,11 +62,12 @@ platforms:
 
 # Screenshots of the browsers go to run/browsers. Where there is a Traefik already: make interop TRAEFIK=/usr/bin/traefik
 TRAEFIK ?= $(CURDIR)/bin/traefik
+STEP ?= $(CURDIR)/bin/step
 
-interop: $(TRAEFIK)
+interop: $(TRAEFIK) $(STEP)
 	@scripts/need $(INTEROP_NEEDS)
-	go vet -tags browsers,traefik ./e2e/...
-	TRAEFIK='$(TRAEFIK)' go test -count=1 -timeout 20m -tags browsers,traefik ./e2e/interop -args -interop.write ../../docs/interop.md
+	go vet -tags browsers,traefik,step ./e2e/...
+	TRAEFIK='$(TRAEFIK)' STEP='$(STEP)' go test -count=1 -timeout 20m -tags browsers,traefik,step ./e2e/interop -args -interop.write ../../docs/interop.md
 
 # From its source, in the module proxy: its version and the hashes of all of it are in this folder.
 TRAEFIK_SOURCE := e2e/interop/traefik
@@ -78,6 +80,16 @@ $(CURDIR)/bin/traefik: $(TRAEFIK_SOURCE)/go.mod $(TRAEFIK_SOURCE)/go.sum
 	cd $(TRAEFIK_SOURCE) && CGO_ENABLED=0 go build -trimpath \
 		-ldflags '-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$(TRAEFIK_VERSION)' \
 		-o $@ github.com/traefik/traefik/v3/cmd/traefik
+
+STEP_SOURCE := e2e/interop/step
+STEP_VERSION = $(shell sed -n 's,^require github.com/smallstep/cli v,,p' $(STEP_SOURCE)/go.mod)
+
+step: $(CURDIR)/bin/step
+
+$(CURDIR)/bin/step: $(STEP_SOURCE)/go.mod $(STEP_SOURCE)/go.sum
+	@echo "building step's CLI $(STEP_VERSION): this takes a minute or two, the first time"
+	cd $(STEP_SOURCE) && CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.Version=$(STEP_VERSION)' \
+		-o $@ github.com/smallstep/cli/cmd/step
 
 bench: build
 	@scripts/need $(DEMO_NEEDS)
