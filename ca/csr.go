@@ -2,10 +2,16 @@ package ca
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/x509"
+	"encoding/asn1"
 	"fmt"
 	"slices"
 	"strings"
+
+	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // A CSRError says which rule refused a certificate signing request.
@@ -42,7 +48,7 @@ func (p KeyPolicy) CheckCSR(csr *x509.CertificateRequest) error {
 	}
 	// The certificate will hold the key encoded anew; whoever compares the two
 	// byte for byte, as an attestation's check does, must find them equal.
-	spki, err := x509.MarshalPKIXPublicKey(csr.PublicKey)
+	spki, err := derPublicKey(csr.PublicKey)
 	if err != nil || !bytes.Equal(spki, csr.RawSubjectPublicKeyInfo) {
 		return &CSRError{"csr.key", "the CSR's public key is not in its canonical DER encoding"}
 	}
@@ -50,6 +56,26 @@ func (p KeyPolicy) CheckCSR(csr *x509.CertificateRequest) error {
 		return &CSRError{"csr.signature", "the CSR's signature is not by the key that it names"}
 	}
 	return nil
+}
+
+var (
+	oidECPublicKey = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
+	oidP256        = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
+)
+
+// derPublicKey is a key as a SubjectPublicKeyInfo: one of P-256, which nearly all are, for a
+// tenth of what x509 takes.
+func derPublicKey(pub crypto.PublicKey) ([]byte, error) {
+	key, ok := pub.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return x509.MarshalPKIXPublicKey(pub)
+	}
+	point, err := key.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	algorithm := der(casn1.SEQUENCE, derOID(oidECPublicKey), derOID(oidP256)) // RFC 5480, Section 2.1.1
+	return der(casn1.SEQUENCE, algorithm, der(casn1.BIT_STRING, []byte{0}, point)), nil
 }
 
 // checkNames refuses a CSR that asks for another subject than will be issued,

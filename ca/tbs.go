@@ -5,9 +5,9 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
 	casn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
@@ -152,10 +152,22 @@ var derTrue = []byte{byte(casn1.BOOLEAN), 1, 0xff}
 
 // derOID is nil for what DER can't encode, which [NewProfile] lets none of in.
 func derOID(oid asn1.ObjectIdentifier) []byte {
-	var b cryptobyte.Builder
-	b.AddASN1ObjectIdentifier(oid)
-	out, _ := b.Bytes()
-	return out
+	if len(oid) < 2 || oid[0] > 2 || oid[0] < 2 && oid[1] > 39 || slices.Min(oid) < 0 {
+		return nil
+	}
+	octets := appendBase128(make([]byte, 0, 16), oid[0]*40+oid[1]) // X.690, Section 8.19.4
+	for _, arc := range oid[2:] {
+		octets = appendBase128(octets, arc)
+	}
+	return der(casn1.OBJECT_IDENTIFIER, octets)
+}
+
+// appendBase128: X.690, Section 8.19.2, seven bits an octet, all but the last with the eighth set.
+func appendBase128(octets []byte, n int) []byte {
+	for shift := max(bits.Len(uint(n))-1, 0) / 7 * 7; shift > 0; shift -= 7 {
+		octets = append(octets, byte(n>>shift)|0x80)
+	}
+	return append(octets, byte(n)&0x7f)
 }
 
 // der is an element whose content is the parts, one after the other.

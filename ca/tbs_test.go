@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +123,37 @@ func standardTBS(t *testing.T, i *Issuer, agreed terms) []byte {
 		t.Fatal(err)
 	}
 	return c.RawTBSCertificate
+}
+
+// What is encoded here is what encoding/asn1 and crypto/x509 encode.
+func TestOIDsEncoded(t *testing.T) {
+	for _, oid := range []asn1.ObjectIdentifier{
+		{0, 0}, {0, 39}, {1, 39, 0}, {2, 999, 3}, {2, 5, 29, 17}, {1, 2, 127, 128, 16383, 16384, 2097151, 2097152, math.MaxInt32}, oidUPN,
+	} {
+		want, err := asn1.Marshal(oid)
+		if got := derOID(oid); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x, %v", oid, got, want, err)
+		}
+	}
+	for _, oid := range []asn1.ObjectIdentifier{nil, {1}, {3, 1}, {0, 40}, {1, 40}, {1, 2, -3}, {-1, 2}} {
+		if got := derOID(oid); got != nil {
+			t.Errorf("%v: %x", []int(oid), got)
+		}
+	}
+}
+
+func TestPublicKeysEncoded(t *testing.T) {
+	for _, algorithm := range []string{"P-256", "P-384", "RSA-2048", "Ed25519"} {
+		key, err := GenerateKey(algorithm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := derPublicKey(key.Public()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x, %v", algorithm, got, want, err)
+		}
+	}
 }
