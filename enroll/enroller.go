@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,8 @@ type Enroller struct {
 	escrow   *Escrow
 	policy   atomic.Pointer[policy]
 
+	// answers are buffers in which answers are written, some kilobytes each.
+	answers sync.Pool
 	// What each answer carries, made once.
 	chainPEM []string
 	rootPEM  string

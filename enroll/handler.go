@@ -87,17 +87,22 @@ func (e *Enroller) serve(c call) http.Handler {
 }
 
 func (e *Enroller) write(w http.ResponseWriter, r *http.Request, out answer) {
-	data, err := json.Marshal(out.body)
-	if err != nil {
+	text, _ := e.answers.Get().(*bytes.Buffer)
+	if text == nil {
+		text = &bytes.Buffer{}
+	}
+	defer e.answers.Put(text)
+	text.Reset()
+	if err := json.NewEncoder(text).Encode(out.body); err != nil {
 		e.fail(w, r, err)
 		return
 	}
 	head := w.Header()
 	head.Set("Content-Type", "application/json")
-	head.Set("Content-Length", strconv.Itoa(len(data)))
+	head.Set("Content-Length", strconv.Itoa(text.Len()))
 	head.Set("Cache-Control", "no-store")
 	w.WriteHeader(out.status)
-	_, _ = w.Write(data) // the header is out: a client that left can't be told
+	_, _ = w.Write(text.Bytes()) // the header is out: a client that left can't be told
 }
 
 // readBody reads a body within its bounds, of the one media type there is. A
