@@ -32,7 +32,7 @@ func crlSyncCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-push", Usage: "don't listen to the CA's events"},
 			&cli.StringFlag{Name: "metrics", Usage: "serve Prometheus metrics at `ADDRESS`: 127.0.0.1:9153"},
 			&cli.StringFlag{Name: "health", Usage: "keep a health report in `FILE` (JSON)"},
-			logFlags()),
+			command.LogFlags()),
 		Action: runCRLSync,
 	}
 }

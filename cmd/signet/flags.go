@@ -73,13 +73,6 @@ func fileFlags() []cli.Flag {
 	}
 }
 
-func logFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "log-format", Usage: "log in `FORMAT` text or json"},
-		&cli.StringFlag{Name: "log-level", Usage: "log from `LEVEL` on: debug, info, warn or error"},
-	}
-}
-
 // needs refuses a command line that lacks one of those flags.
 func needs(c *cli.Context, names ...string) error {
 	for _, name := range names {

@@ -43,7 +43,7 @@ func gateCommand() *cli.Command {
 			&cli.StringFlag{Name: "enroll", Usage: "the `URL` where they learn how to get a certificate"},
 			&cli.StringFlag{Name: "contact", Usage: "the `URL` of who helps: mailto:help@example.com"},
 			&cli.StringFlag{Name: "metrics", Usage: "serve Prometheus metrics at `ADDRESS`: 127.0.0.1:9181"},
-			logFlags()),
+			command.LogFlags()),
 		Action: runGate,
 	}
 }

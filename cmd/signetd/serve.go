@@ -25,12 +25,11 @@ func serveCommand() *cli.Command {
 		Name: "serve", Usage: "run the CA",
 		Description: "SIGTERM or SIGINT ends it once the requests under way are answered; a second one ends it\n" +
 			"at once. SIGHUP makes it read its configuration again.",
-		Flags: append(placeFlags(), passwordFileFlag(),
+		Flags: slices.Concat(placeFlags(), []cli.Flag{passwordFileFlag(),
 			&cli.StringFlag{Name: "https", Usage: "`ADDRESS` of the listener for people and enrollment"},
 			&cli.StringFlag{Name: "http", Usage: "`ADDRESS` of the listener for CRLs and OCSP"},
-			&cli.StringFlag{Name: "log-format", Usage: "log in `FORMAT` text or json"},
-			&cli.StringFlag{Name: "log-level", Usage: "log from `LEVEL` on: debug, info, warn or error"},
-			&cli.StringFlag{Name: "ready-file", Usage: "write the listeners' addresses as JSON to `FILE` when the server is ready"}),
+			&cli.StringFlag{Name: "ready-file", Usage: "write the listeners' addresses as JSON to `FILE` when the server is ready"},
+		}, command.LogFlags()),
 		Action: serveAction,
 	}
 }

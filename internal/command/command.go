@@ -24,6 +24,14 @@ func JSON() cli.Flag {
 	return &cli.BoolFlag{Name: "json", Usage: "print JSON, errors too"}
 }
 
+// LogFlags are the flags over the section [log] of a configuration file.
+func LogFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "log-format", Usage: "log in `FORMAT` text or json"},
+		&cli.StringFlag{Name: "log-level", Usage: "log from `LEVEL` on: debug, info, warn or error"},
+	}
+}
+
 // Run runs app with args, the program's name first, reports its error on
 // app.ErrWriter, and returns the exit code of package exit.
 func Run(ctx context.Context, app *cli.App, args []string) int {
