@@ -20,6 +20,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,7 +57,7 @@ type Store struct {
 
 	revisions revisions
 
-	foldAt, maxFresh int // see fresh.go
+	foldAt, maxFresh atomic.Int64 // those of fresh.go, but for tests
 }
 
 var _ store.Store = (*Store)(nil)
@@ -90,7 +91,9 @@ func Open(path string, opt *Options) (*Store, error) {
 }
 
 func newStore(path string, opt *Options) *Store {
-	s := &Store{path: path, logger: slog.Default(), now: time.Now, pages: &resident{}, foldAt: foldAt, maxFresh: maxFresh}
+	s := &Store{path: path, logger: slog.Default(), now: time.Now, pages: &resident{}}
+	s.foldAt.Store(foldAt)
+	s.maxFresh.Store(maxFresh)
 	if opt != nil && opt.Logger != nil {
 		s.logger = opt.Logger
 	}

@@ -62,6 +62,7 @@ func runChild(t *testing.T, c *exec.Cmd) string {
 func openChild() (*bolt.Store, *load) {
 	s, err := bolt.Open(filepath.Join(os.Getenv(dirEnv), "signet.db"), nil)
 	orDie(err)
+	s.SetFresh(20, 60) // so that much is folded
 	l, err := newLoad(context.Background(), s, 3)
 	orDie(err)
 	return s, l

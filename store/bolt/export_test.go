@@ -3,8 +3,11 @@ package bolt
 import "context"
 
 // SetFresh changes from how many fresh revocations on they are folded, and beyond how many
-// by whoever adds some. It is for a store that nobody uses yet.
-func (s *Store) SetFresh(foldAt, maxFresh int) { s.foldAt, s.maxFresh = foldAt, maxFresh }
+// by whoever adds some.
+func (s *Store) SetFresh(foldAt, maxFresh int64) {
+	s.foldAt.Store(foldAt)
+	s.maxFresh.Store(maxFresh)
+}
 
 // Fresh is how many revocations are not folded.
 func (s *Store) Fresh(ctx context.Context) (n int, err error) {

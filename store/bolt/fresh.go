@@ -24,7 +24,8 @@ const (
 	freshAtOnce = 64   // changes in one write; more go into bucketRevoked and the blocks at once
 	foldAt      = 1024 // from so many on, until there are none
 	foldStep    = 16   // in one transaction
-	maxFresh    = 4096 // beyond it, whoever adds some folds twice as many
+	maxFresh    = 4096 // beyond it, whoever adds some folds foldMany
+	foldMany    = 128
 )
 
 // A freshChange is what became of a certificate: its record in bucketRevoked, nil

@@ -92,7 +92,7 @@ func (h *history) step() {
 func (h *history) open() {
 	h.store = openIn(h.T, h.dir)
 	if n := h.IntN(4); n > 0 {
-		h.store.SetFresh(10*n, []int{0, 25, 400}[n-1])
+		h.store.SetFresh(int64(10*n), []int64{0, 25, 400}[n-1])
 	}
 }
 

@@ -136,10 +136,10 @@ func (r *revoking) keepFresh() error {
 			return err
 		}
 	}
-	if len(r.made) == 0 || r.t.freshCount() <= r.store.maxFresh {
+	if len(r.made) == 0 || int64(r.t.freshCount()) <= r.store.maxFresh.Load() {
 		return nil
 	}
-	return r.t.foldSome(2 * len(r.made))
+	return r.t.foldSome(foldMany) // more than were added: one of many pays for all
 }
 
 // settle writes the changes, which are many, to where they stay.

@@ -117,7 +117,7 @@ const idleTime = 20 * time.Millisecond
 
 // idle is when the writer has time to fold what is fresh; nil where it needn't.
 func (wr *writer) idle() <-chan time.Time {
-	wr.folding = wr.fresh >= wr.store.foldAt || wr.folding && wr.fresh > 0
+	wr.folding = int64(wr.fresh) >= wr.store.foldAt.Load() || wr.folding && wr.fresh > 0
 	if !wr.folding {
 		return nil
 	}
