@@ -4,17 +4,9 @@ package yubikey
 
 import (
 	"bytes"
-	"context"
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -261,74 +253,6 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-func TestMoveAndDelete(t *testing.T) {
-	plug(t, softcard.Config{Firmware: softcard.Version{5, 7, 1}})
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	must(t, generate(ctx, c))
-	key, err := c.Key(ctx, piv.SlotAuthentication)
-	must(t, err)
-	must(t, c.MoveKey(ctx, piv.SlotAuthentication, 0x82))
-	if _, err := c.Key(ctx, piv.SlotAuthentication); !errors.Is(err, piv.ErrEmpty) {
-		t.Errorf("where the key was: %v", err)
-	}
-	moved, err := c.Key(ctx, 0x82)
-	if err != nil || moved.Algorithm != key.Algorithm || !moved.Generated {
-		t.Errorf("where it is now: %+v, %v", moved, err)
-	}
-	must(t, c.DeleteKey(ctx, 0x82))
-	if err := c.DeleteKey(ctx, 0x82); !errors.Is(err, piv.ErrEmpty) {
-		t.Errorf("deleting what isn't there: %v", err)
-	}
-}
-
-func TestMoveBefore57(t *testing.T) {
-	plug(t, softcard.Config{Firmware: softcard.Version{5, 4, 3}})
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	for _, err := range []error{c.DeleteKey(ctx, piv.SlotAuthentication), c.MoveKey(ctx, piv.SlotAuthentication, 0x82)} {
-		if !errors.Is(err, piv.ErrUnsupported) {
-			t.Error(err)
-		}
-	}
-}
-
-func TestCertificatesOfAnySize(t *testing.T) {
-	plug(t, softcard.Config{})
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	for _, size := range []int{100, 2900, 3020, 3040, 9000} {
-		cert := certificateOf(t, size, false)
-		must(t, c.SetCertificate(ctx, piv.SlotSignature, cert))
-		back, err := c.Certificate(ctx, piv.SlotSignature)
-		if err != nil || !back.Equal(cert) {
-			t.Errorf("one of %d bytes: %v", len(cert.Raw), err)
-		}
-	}
-	before, err := c.Certificate(ctx, piv.SlotSignature)
-	must(t, err)
-	if err := c.SetCertificate(ctx, piv.SlotSignature, certificateOf(t, 3300, true)); !errors.Is(err, piv.ErrFull) {
-		t.Errorf("one that doesn't fit: %v", err)
-	}
-	if after, err := c.Certificate(ctx, piv.SlotSignature); err != nil || !after.Equal(before) {
-		t.Errorf("the one that was there: %v", err)
-	}
-}
-
-// A card may be full before an object is too large.
-func TestFullCard(t *testing.T) {
-	soft := plug(t, softcard.Config{})[0]
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	soft.Inject(softcard.Fault{INS: insPutData, Do: softcard.Fail, SW: swNoMemory, Repeat: true})
-	if err := c.SetCertificate(ctx, piv.SlotSignature, certificateOf(t, 500, false)); !errors.Is(err, piv.ErrFull) {
-		t.Errorf("a certificate: %v", err)
-	}
-	if err := c.SetIdentifiers(ctx); !errors.Is(err, piv.ErrFull) {
-		t.Errorf("the CHUID: %v", err)
-	}
-}
-
 // Another maker's card may have no object for what ykman wants to know.
 func TestCardWithoutAdminData(t *testing.T) {
 	soft := plug(t, softcard.Config{})[0]
@@ -340,103 +264,4 @@ func TestCardWithoutAdminData(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 	must(t, c.UseManagementKey(ctx, factoryPIN))
-}
-
-// Nor has it Yubico's management application, by which a YubiKey is made to forget.
-func TestForgetsWithoutManagementApplication(t *testing.T) {
-	soft := plug(t, softcard.Config{})[0]
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	must(t, generate(ctx, c))
-	key, err := c.Key(ctx, piv.SlotAuthentication)
-	must(t, err)
-	signer, err := c.Signer(piv.SlotAuthentication, key, factoryPIN)
-	must(t, err)
-	_, err = signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256)
-	must(t, err)
-	soft.Inject(softcard.Fault{INS: 0xa4, Do: softcard.Fail, SW: 0x6a82}) // piv-go's way out
-	must(t, c.Close())
-	soft.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
-	if sw := soft.Transmit([]byte{0, 0x20, 0, 0x80}); sw[0] == 0x90 {
-		t.Error("the PIN is still verified")
-	}
-}
-
-func TestLogout(t *testing.T) {
-	soft := plug(t, softcard.Config{})[0]
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	must(t, c.Logout(ctx))
-	soft.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
-	if sw := soft.Transmit([]byte{0, 0x20, 0, 0x80}); sw[0] == 0x90 {
-		t.Error("the PIN is still verified")
-	}
-	if err := c.SetIdentifiers(ctx); !errors.Is(err, piv.ErrManagement) {
-		t.Errorf("after Logout: %v", err)
-	}
-	must(t, c.VerifyPIN(ctx, factoryPIN))
-}
-
-// Each turn of ours or piv-go's looks whose card it is.
-func TestAnotherCardInTheReader(t *testing.T) {
-	for name, do := range map[string]func(ctx context.Context, c piv.Card, swap func()) error{
-		"ours": func(ctx context.Context, c piv.Card, swap func()) error {
-			swap()
-			return c.VerifyPIN(ctx, factoryPIN)
-		},
-		"piv-go's": func(ctx context.Context, c piv.Card, swap func()) error {
-			if _, err := c.PINTries(ctx); err != nil {
-				return err
-			}
-			swap()
-			_, err := c.Key(ctx, piv.SlotAuthentication)
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			first := plug(t, softcard.Config{Serial: 1001})[0]
-			swap := func() {
-				service.Remove(first)
-				second := plug(t, softcard.Config{Serial: 1002})[0]
-				if n := second.Count(); n != 0 {
-					t.Errorf("%d commands", n)
-				}
-			}
-			if err := do(t.Context(), openCard(t), swap); !errors.Is(err, piv.ErrOtherCard) {
-				t.Errorf("%v", err)
-			}
-		})
-	}
-}
-
-// Between our turn and piv-go's nobody finds the card open.
-func TestNothingProvenBetweenTurns(t *testing.T) {
-	soft := plug(t, softcard.Config{})[0]
-	c, ctx := openCard(t), t.Context()
-	must(t, c.UseManagementKey(ctx, factoryPIN))
-	c.(*card).letGo()
-	soft.Transmit([]byte("\x00\xa4\x04\x00\x05\xa0\x00\x00\x03\x08"))
-	if sw := soft.Transmit([]byte{0, 0x20, 0, 0x80}); sw[0] == 0x90 {
-		t.Error("the PIN is still verified")
-	}
-	if sw := soft.Transmit([]byte{0, insPutData, 0x3f, 0xff, 7, 0x5c, 3, 0x5f, 0xc1, 0x02, 0x53, 0}); sw[0] == 0x90 {
-		t.Error("the management key is still proven")
-	}
-}
-
-func certificateOf(t *testing.T, size int, noise bool) *x509.Certificate {
-	t.Helper()
-	padding := make([]byte, size)
-	if noise {
-		_, _ = rand.Read(padding)
-	}
-	pub, key, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: padding}}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key)
-	must(t, err)
-	cert, err := x509.ParseCertificate(der)
-	must(t, err)
-	return cert
 }
