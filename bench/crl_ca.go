@@ -155,7 +155,7 @@ func (c *revokingCA) enroll(ctx context.Context, n int) error {
 		group.Go(func() error {
 			client := c.Client(enroll.Credentials{Account: account, Password: password})
 			for left.Add(-1) >= 0 {
-				offer, err := client.Plan(ctx, "")
+				offer, err := client.Plan(ctx, "", 0)
 				if err != nil {
 					return err
 				}

@@ -201,7 +201,7 @@ func (b *bench) passwordWorker(ctx context.Context, a *harness.Applicant) (worke
 func (b *bench) renewalWorker(ctx context.Context, a *harness.Applicant) (worker, error) {
 	client := b.ca.Client(enroll.Credentials{Account: account, Password: password})
 	defer client.HTTP.CloseIdleConnections() // who enrolls is not who is measured
-	offer, err := client.Plan(ctx, "")
+	offer, err := client.Plan(ctx, "", 0)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func (q question) ask(ctx context.Context, client *http.Client, url string) ([]b
 // oneCertificate is one of those issued before, and its issuer's.
 func (b *bench) oneCertificate(ctx context.Context) (leaf, issuer *x509.Certificate, err error) {
 	client := b.ca.Client(enroll.Credentials{Account: account, Password: password})
-	offer, err := client.Plan(ctx, "")
+	offer, err := client.Plan(ctx, "", 0)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -68,7 +68,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 
 // submit asks for the plan and hands in a CSR with its nonce.
 func submit(ctx context.Context, client *enroll.Client, csr func(enroll.Nonce) ([]byte, error)) (*enroll.Issued, error) {
-	offer, err := client.Plan(ctx, "")
+	offer, err := client.Plan(ctx, "", 0)
 	if err != nil {
 		return nil, err
 	}

@@ -221,7 +221,7 @@ func (w wish) csr(t testing.TB) []byte {
 // enrolled enrolls the key with the client: the whole flow.
 func (a *authority) enrolled(c *enroll.Client, profile string, w wish) *enroll.Issued {
 	a.t.Helper()
-	w.nonce = must(c.Plan(ctx, profile)).Nonce
+	w.nonce = must(c.Plan(ctx, profile, 0)).Nonce
 	return must(c.Submit(ctx, enroll.Request{Profile: profile, CSR: w.csr(a.t)}))
 }
 

@@ -66,7 +66,7 @@ func (a *authority) bench(b *testing.B, h http.Handler, w wish, authorize func(*
 }
 
 func (a *authority) submission(url string, w wish) *http.Request {
-	w.nonce = must(a.enroll.Offer(&enroll.Identity{Account: enroll.Account{Name: "alice", Profiles: []string{"user"}}}, "user")).Nonce
+	w.nonce = must(a.enroll.Offer(ctx, &enroll.Identity{Account: enroll.Account{Name: "alice", Profiles: []string{"user"}}}, "user", 0)).Nonce
 	body := must(json.Marshal(map[string]string{"profile": "user", "csr": base64.StdEncoding.EncodeToString(w.csr(a.t))}))
 	r := must(http.NewRequest("POST", url+"/api/v1/certificates", bytes.NewReader(body)))
 	r.Header.Set("Content-Type", "application/json")

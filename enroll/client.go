@@ -59,13 +59,18 @@ type Client struct {
 const maxAnswer = 4 << 20
 
 // Plan asks what a profile offers: its key plan and a nonce. profile "" means
-// the account's first.
-func (c *Client) Plan(ctx context.Context, profile string) (*Offer, error) {
+// the account's first. It is refused where the account may not enroll on the card with
+// that serial number; 0 is for no card, or one that doesn't tell.
+func (c *Client) Plan(ctx context.Context, profile string, card uint32) (*Offer, error) {
 	if profile == "" {
 		profile = "default"
 	}
+	path := "/api/v1/profiles/" + url.PathEscape(profile)
+	if card != 0 {
+		path += "?card=" + strconv.FormatUint(uint64(card), 10)
+	}
 	var out Offer
-	return &out, c.idempotent(ctx, "GET", "/api/v1/profiles/"+url.PathEscape(profile), nil, &out)
+	return &out, c.idempotent(ctx, "GET", path, nil, &out)
 }
 
 // Submit hands in CSRs, the main one and those that go with it, and returns the

@@ -76,7 +76,7 @@ func TestClientUntrusted(t *testing.T) {
 	c.Attempts = 4
 	c.HTTP = enroll.NewHTTPClient(catest.New(t).Pool(), nil)
 	start := time.Now()
-	if _, err := c.Plan(ctx, ""); !errors.Is(err, enroll.ErrUntrusted) || errors.Is(err, enroll.ErrUnreachable) {
+	if _, err := c.Plan(ctx, "", 0); !errors.Is(err, enroll.ErrUntrusted) || errors.Is(err, enroll.ErrUnreachable) {
 		t.Errorf("%v, want ErrUntrusted", err)
 	}
 	if time.Since(start) > 200*time.Millisecond {

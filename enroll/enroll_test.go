@@ -63,7 +63,7 @@ func TestEnrollByPassword(t *testing.T) {
 
 func TestOffer(t *testing.T) {
 	a := newAuthority(t)
-	offer := must(a.withPassword("alice").Plan(ctx, ""))
+	offer := must(a.withPassword("alice").Plan(ctx, "", 0))
 	if offer.Profile != "user" || offer.Account != "alice" || offer.Issuer != a.ca.Issuer.ID() ||
 		!strings.Contains(offer.Subject, "Alice Example") || offer.LifetimeSeconds != 365*24*3600 {
 		t.Errorf("offer %+v", offer)
@@ -82,7 +82,7 @@ func TestOffer(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	a := newAuthority(t)
 	alice, bob := a.withPassword("alice"), a.withPassword("bob")
-	fresh := func() []byte { return must(alice.Plan(ctx, "user")).Nonce }
+	fresh := func() []byte { return must(alice.Plan(ctx, "user", 0)).Nonce }
 	spent := fresh()
 	must(alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: spent}.csr(t)}))
 	bobs := catest.Key(t)
@@ -106,7 +106,7 @@ func TestRefusals(t *testing.T) {
 		{"key.ca", 422, wish{key: a.ca.IntermediateKey, nonce: fresh()}.csr(t)},
 		{"key.taken", 409, wish{key: bobs, nonce: fresh()}.csr(t)},
 		{"nonce.missing", 422, wish{key: catest.Key(t)}.csr(t)},
-		{"nonce.account", 422, wish{key: catest.Key(t), nonce: must(bob.Plan(ctx, "user")).Nonce}.csr(t)},
+		{"nonce.account", 422, wish{key: catest.Key(t), nonce: must(bob.Plan(ctx, "user", 0)).Nonce}.csr(t)},
 		{"nonce.account", 422, wish{key: catest.Key(t), nonce: make([]byte, 40)}.csr(t)},
 		{"nonce.spent", 409, wish{key: catest.Key(t), nonce: spent}.csr(t)},
 		{"attestation.missing", 422, wish{key: catest.Key(t), nonce: fresh(), bare: true}.csr(t)},
@@ -151,7 +151,7 @@ func TestPlanRefusals(t *testing.T) {
 	})
 	alice := a.withPassword("alice")
 	submit := func(profile string, w wish) error {
-		w.key, w.nonce = catest.Key(t), must(alice.Plan(ctx, profile)).Nonce
+		w.key, w.nonce = catest.Key(t), must(alice.Plan(ctx, profile, 0)).Nonce
 		_, err := alice.Submit(ctx, enroll.Request{Profile: profile, CSR: w.csr(t)})
 		return err
 	}
@@ -187,7 +187,7 @@ func TestOptionalAndNoAttestation(t *testing.T) {
 	}
 	_, err := alice.Submit(ctx, enroll.Request{Profile: "either", CSR: wish{key: catest.Key(t)}.csr(t)})
 	refused(t, err, 422, "nonce.missing")
-	nonce := must(alice.Plan(ctx, "either")).Nonce
+	nonce := must(alice.Plan(ctx, "either", 0)).Nonce
 	_, err = alice.Submit(ctx, enroll.Request{Profile: "either", CSR: wish{key: catest.Key(t), nonce: nonce, foreign: catest.Key(t)}.csr(t)})
 	refused(t, err, 422, "attestation.key")
 }
@@ -196,25 +196,25 @@ func TestProfiles(t *testing.T) {
 	a := newAuthority(t)
 	a.add(enroll.NewAccount{Name: "carol", Email: "carol@example.com", Password: password, Profiles: []string{"soft"}})
 	carol := a.withPassword("carol")
-	if got := must(carol.Plan(ctx, "")).Profile; got != "soft" {
+	if got := must(carol.Plan(ctx, "", 0)).Profile; got != "soft" {
 		t.Errorf("the default is %q, want the account's first", got)
 	}
-	_, err := carol.Plan(ctx, "user")
+	_, err := carol.Plan(ctx, "user", 0)
 	refused(t, err, 403, "profile.denied")
 	_, err = carol.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t)}.csr(t)})
 	refused(t, err, 403, "profile.denied")
 
 	soft := a.withCode(a.codeFor("alice", "soft", time.Hour))
-	if got := must(soft.Plan(ctx, "")).Profile; got != "soft" {
+	if got := must(soft.Plan(ctx, "", 0)).Profile; got != "soft" {
 		t.Errorf("the code is for soft, got %q", got)
 	}
-	_, err = soft.Plan(ctx, "user")
+	_, err = soft.Plan(ctx, "user", 0)
 	refused(t, err, 403, "profile.denied")
 
 	if err := a.enroll.SetPolicy(map[string]*enroll.Profile{"user": profile(t, "user", enroll.PlanConfig{})}, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err = carol.Plan(ctx, "")
+	_, err = carol.Plan(ctx, "", 0)
 	refused(t, err, 404, "profile.unknown")
 }
 
@@ -225,7 +225,7 @@ func TestSameCSRSameCertificate(t *testing.T) {
 		"code":     func() *enroll.Client { return a.withCode(a.code("alice")) },
 	} {
 		c := client()
-		csr := wish{key: catest.Key(t), nonce: must(c.Plan(ctx, "user")).Nonce}.csr(t)
+		csr := wish{key: catest.Key(t), nonce: must(c.Plan(ctx, "user", 0)).Nonce}.csr(t)
 		first := must(c.Submit(ctx, enroll.Request{Profile: "user", CSR: csr}))
 		// The nonce's time and the code's are over: the answer was lost long ago.
 		a.advance(2 * time.Hour)
@@ -242,7 +242,7 @@ func TestSameCSRSameCertificate(t *testing.T) {
 func TestSameCSRAtOnce(t *testing.T) {
 	a := newAuthority(t)
 	c := a.withCode(a.code("alice"))
-	csr := wish{key: catest.Key(t), nonce: must(c.Plan(ctx, "user")).Nonce}.csr(t)
+	csr := wish{key: catest.Key(t), nonce: must(c.Plan(ctx, "user", 0)).Nonce}.csr(t)
 	serials := make([]ca.Serial, 16)
 	var wg sync.WaitGroup
 	for i := range serials {
@@ -259,7 +259,7 @@ func TestCodeIsSpentOnce(t *testing.T) {
 	code := a.code("alice")
 	var csrs [8][]byte
 	for i := range csrs {
-		csrs[i] = wish{key: catest.Key(t), nonce: must(a.withCode(code).Plan(ctx, "user")).Nonce}.csr(t)
+		csrs[i] = wish{key: catest.Key(t), nonce: must(a.withCode(code).Plan(ctx, "user", 0)).Nonce}.csr(t)
 	}
 	errs := make([]error, len(csrs))
 	var wg sync.WaitGroup
@@ -278,7 +278,7 @@ func TestCodeIsSpentOnce(t *testing.T) {
 	if won != 1 {
 		t.Errorf("%d used the code, want 1", won)
 	}
-	_, err := a.withCode(code).Plan(ctx, "user")
+	_, err := a.withCode(code).Plan(ctx, "user", 0)
 	refused(t, err, 409, "code.spent")
 	if n := len(must(a.withPassword("alice").Certificates(ctx))); n != 1 {
 		t.Errorf("%d certificates, want 1", n)
@@ -289,12 +289,12 @@ func TestCodes(t *testing.T) {
 	a := newAuthority(t)
 	code := a.code("alice")
 	for _, typed := range []string{code, strings.ToLower(code), strings.ReplaceAll(code, "-", ""), strings.ReplaceAll(code, "-", " ")} {
-		if offer, err := a.withCode(typed).Plan(ctx, ""); err != nil || offer.Account != "alice" {
+		if offer, err := a.withCode(typed).Plan(ctx, "", 0); err != nil || offer.Account != "alice" {
 			t.Errorf("%q: %v", typed, err)
 		}
 	}
 	for _, wrong := range []string{"nonsense", strings.Repeat("0", 26), code + "0"} {
-		_, err := a.withCode(wrong).Plan(ctx, "")
+		_, err := a.withCode(wrong).Plan(ctx, "", 0)
 		refused(t, err, 401, "")
 	}
 	_, err := a.withCode(code).Certificates(ctx)
@@ -307,19 +307,19 @@ func TestCodes(t *testing.T) {
 		t.Error("a code for longer than 30 days")
 	}
 	a.advance(61 * time.Minute)
-	_, err = a.withCode(code).Plan(ctx, "")
+	_, err = a.withCode(code).Plan(ctx, "", 0)
 	refused(t, err, 401, "code.expired")
 
 	other := a.code("alice")
 	if err := a.enroll.Accounts().Disable(ctx, "alice", "@operator"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.withCode(other).Plan(ctx, "")
+	_, err = a.withCode(other).Plan(ctx, "", 0)
 	refused(t, err, 403, "account.disabled")
 	if err := a.enroll.Accounts().Remove(ctx, "alice", "@operator"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.withCode(other).Plan(ctx, "")
+	_, err = a.withCode(other).Plan(ctx, "", 0)
 	refused(t, err, 401, "")
 }
 
@@ -334,7 +334,7 @@ func TestManyAtOnce(t *testing.T) {
 			c = a.withCode(a.code("alice"))
 		}
 		wg.Go(func() {
-			offer, err := c.Plan(ctx, "user")
+			offer, err := c.Plan(ctx, "user", 0)
 			if err == nil {
 				_, err = c.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: key, nonce: offer.Nonce}.csr(t)})
 			}
@@ -370,7 +370,7 @@ func TestKeepsCurve(t *testing.T) {
 func TestNonceTwice(t *testing.T) {
 	a := newAuthority(t)
 	alice := a.withPassword("alice")
-	nonce := must(alice.Plan(ctx, "user")).Nonce
+	nonce := must(alice.Plan(ctx, "user", 0)).Nonce
 	request := x509.CertificateRequest{ExtraExtensions: []pkix.Extension{
 		{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 7, 7}, Value: must(asn1.Marshal([]byte(nonce)))},
 	}}

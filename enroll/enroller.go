@@ -193,14 +193,19 @@ func (in *policy) explain(err error, of *Account, name string) error {
 	return err
 }
 
-// Offer says what id would be certified, on which terms, and gives a nonce.
-func (e *Enroller) Offer(id *Identity, profile string) (*Offer, error) {
+// Offer says what id would be certified, on which terms, and gives a nonce. It refuses where
+// nothing would be certified on the card with that serial number, before a client makes
+// anything there; 0 is for no card.
+func (e *Enroller) Offer(ctx context.Context, id *Identity, profile string, card uint32) (*Offer, error) {
 	if err := id.mayStart(); err != nil {
 		return nil, err
 	}
 	policy := e.policy.Load()
 	p, main, err := e.profileFor(policy, id, profile, false)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.checkUsable(ctx, id, card); err != nil {
 		return nil, err
 	}
 	escrow, err := e.offerEscrow(id, p)

@@ -70,12 +70,17 @@ func (e *Enroller) routeCards(mux *http.ServeMux) {
 
 // cardOfPath is the serial number in the path, in its one form.
 func cardOfPath(r *http.Request) (uint32, error) {
-	text := r.PathValue("card")
-	n, err := strconv.ParseUint(text, 10, 32)
-	if err != nil || n == 0 || strconv.FormatUint(n, 10) != text {
+	n, ok := parseCardSerial(r.PathValue("card"))
+	if !ok {
 		return 0, ErrNotFound
 	}
-	return uint32(n), nil
+	return n, nil
+}
+
+// parseCardSerial reads a card's serial number in its one form.
+func parseCardSerial(text string) (serial uint32, ok bool) {
+	n, err := strconv.ParseUint(text, 10, 32)
+	return uint32(n), err == nil && n != 0 && strconv.FormatUint(n, 10) == text
 }
 
 // mayKeep refuses who may neither enroll for a profile with escrow nor replace a PUK
@@ -138,6 +143,10 @@ func (e *Enroller) putPUK(r *http.Request, id *Identity, body []byte) (answer, e
 		return answer{}, err
 	}
 	if err := e.mayKeep(r, id, card); err != nil {
+		return answer{}, err
+	}
+	// What is put is set on the card next: not on one that is of no use to the account.
+	if err := e.usable(r.Context(), card, id.Account.Name); err != nil {
 		return answer{}, err
 	}
 	kept, err := e.escrow.put(r.Context(), card, id.Account.Name, sealed)

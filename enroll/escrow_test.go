@@ -55,11 +55,11 @@ func TestAPUKIsKeptBeforeAnythingIsEnrolled(t *testing.T) {
 	key := newEscrowKey(t)
 	a := newEscrowing(t, key)
 	alice := a.withCode(a.codeFor("alice", "", time.Hour))
-	offer := must(alice.Plan(ctx, "kept"))
+	offer := must(alice.Plan(ctx, "kept", 0))
 	if !offer.Plan.PUKEscrow || len(offer.EscrowKey) != 32 {
 		t.Fatalf("the offer is %+v", offer)
 	}
-	if other := must(alice.Plan(ctx, "user")); other.Plan.PUKEscrow || other.EscrowKey != nil {
+	if other := must(alice.Plan(ctx, "user", 0)); other.Plan.PUKEscrow || other.EscrowKey != nil {
 		t.Errorf("another profile's offer is %+v", other)
 	}
 	w := wish{key: catest.Key(t), nonce: offer.Nonce}
@@ -89,7 +89,7 @@ func TestAPUKIsKeptBeforeAnythingIsEnrolled(t *testing.T) {
 	refused(t, alice.PutPUK(ctx, theCard, must(public.Seal(theCard, "hgfedcba"))), 409, "code.spent")
 	// A renewal leaves the PUK as it is.
 	holder := a.withCertificate(issued, w.key)
-	must(holder.Submit(ctx, enroll.Request{Profile: "kept", CSR: wish{key: w.key, nonce: must(holder.Plan(ctx, "kept")).Nonce}.csr(t)}))
+	must(holder.Submit(ctx, enroll.Request{Profile: "kept", CSR: wish{key: w.key, nonce: must(holder.Plan(ctx, "kept", 0)).Nonce}.csr(t)}))
 }
 
 func TestPUKsThatAreRefused(t *testing.T) {
@@ -181,7 +181,7 @@ func (a *authority) noPUKIn(t testing.TB, puks ...string) {
 }
 
 func TestReleasesThatAreRefused(t *testing.T) {
-	a, _ := withKept(t)
+	a, key := withKept(t)
 	alice, officer := a.withPassword("alice"), a.enroll.Escrow()
 	_, err := a.withPassword("bob").AskPUK(ctx, theCard, "")
 	refused(t, err, 404, "escrow.none")
@@ -237,6 +237,12 @@ func TestReleasesThatAreRefused(t *testing.T) {
 	refused(t, err, 403, "card.lost")
 	_, err = alice.AskPUK(ctx, theCard, "")
 	refused(t, err, 403, "card.lost")
+	refused(t, alice.PutPUK(ctx, theCard, must(key.Public().Seal(theCard, "hgfedcba"))), 403, "card.lost")
+}
+
+func TestNoPUKIsPutForAnothersCard(t *testing.T) {
+	a, key := withKept(t)
+	refused(t, a.withPassword("bob").PutPUK(ctx, theCard, must(key.Public().Seal(theCard, "hgfedcba"))), 403, "card.assigned")
 }
 
 func TestOneOfTwoClientsTakesThePUK(t *testing.T) {
@@ -268,7 +274,7 @@ func TestACodeIsGoodForOneRequest(t *testing.T) {
 	byCode := a.withCode(a.codeFor("alice", "", time.Hour))
 	asked := must(byCode.AskPUK(ctx, theCard, ""))
 	must(byCode.AskedPUK(ctx, theCard, asked.Number))
-	_, err := byCode.Plan(ctx, "kept")
+	_, err := byCode.Plan(ctx, "kept", 0)
 	refused(t, err, 409, "code.spent")
 	_, err = a.withCode(a.codeFor("bob", "", time.Hour)).AskedPUK(ctx, theCard, asked.Number)
 	refused(t, err, 404, "")
@@ -297,12 +303,12 @@ func TestTheEscrowKeyIsGone(t *testing.T) {
 		if other != nil {
 			continue
 		}
-		_, err = b.withPassword("bob").Plan(ctx, "kept")
+		_, err = b.withPassword("bob").Plan(ctx, "kept", 0)
 		refused(t, err, 422, "escrow.unavailable")
 		refused(t, b.withPassword("bob").PutPUK(ctx, 5, must(key.Public().Seal(5, "abcdefgh"))), 422, "escrow.unavailable")
 		_, err = b.withPassword("alice").AskPUK(ctx, theCard, "")
 		refused(t, err, 422, "escrow.unavailable")
-		must(b.withPassword("bob").Plan(ctx, "user"))
+		must(b.withPassword("bob").Plan(ctx, "user", 0))
 	}
 	// With another key, what is kept is as good as lost: a card is to get another PUK.
 	other := newEscrowKey(t)
@@ -310,7 +316,7 @@ func TestTheEscrowKeyIsGone(t *testing.T) {
 	if kept := must(b.withPassword("alice").PUK(ctx, theCard)); kept.Current != "" {
 		t.Errorf("kept: %+v", kept)
 	}
-	w := wish{key: catest.Key(t), nonce: must(b.withPassword("alice").Plan(ctx, "kept")).Nonce}
+	w := wish{key: catest.Key(t), nonce: must(b.withPassword("alice").Plan(ctx, "kept", 0)).Nonce}
 	_, err := b.withPassword("alice").Submit(ctx, enroll.Request{Profile: "kept", CSR: w.csr(t)})
 	refused(t, err, 422, "escrow.missing")
 	// The right one is back.

@@ -147,7 +147,14 @@ func parse(body []byte, out any) error {
 }
 
 func (e *Enroller) getProfile(r *http.Request, id *Identity, _ []byte) (answer, error) {
-	offer, err := e.Offer(id, r.PathValue("name"))
+	var card uint32
+	if query := r.URL.Query(); query.Has("card") {
+		var ok bool
+		if card, ok = parseCardSerial(query.Get("card")); !ok {
+			return answer{}, &formError{"card is the serial number of a card, in decimal"}
+		}
+	}
+	offer, err := e.Offer(r.Context(), id, r.PathValue("name"), card)
 	return answer{http.StatusOK, offer}, err
 }
 

@@ -116,7 +116,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}
-	_, err := a.withPassword("alice").Plan(ctx, "../certificates")
+	_, err := a.withPassword("alice").Plan(ctx, "../certificates", 0)
 	refused(t, err, 403, "profile.denied")
 }
 
@@ -124,7 +124,7 @@ func TestRoutes(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	a := newAuthority(t)
 	alice := a.withPassword("alice")
-	csr := wish{key: catest.Key(t), nonce: must(alice.Plan(ctx, "")).Nonce}.csr(t)
+	csr := wish{key: catest.Key(t), nonce: must(alice.Plan(ctx, "", 0)).Nonce}.csr(t)
 	if err := a.store.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestStoreFails(t *testing.T) {
 func FuzzSubmission(f *testing.F) {
 	a := newSets(f)
 	h := a.enroll.Handler()
-	nonce := must(a.withPassword("alice").Plan(ctx, "user")).Nonce
+	nonce := must(a.withPassword("alice").Plan(ctx, "user", 0)).Nonce
 	for _, csr := range [][]byte{wish{key: catest.Key(f), nonce: nonce}.csr(f), wish{key: catest.Key(f), bare: true}.csr(f), []byte("x")} {
 		f.Add(must(json.Marshal(map[string]string{"profile": "user", "csr": base64.StdEncoding.EncodeToString(csr)})))
 		f.Add(must(json.Marshal(map[string]string{"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}))})))

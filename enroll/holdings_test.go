@@ -2,6 +2,9 @@ package enroll_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -136,14 +139,14 @@ func TestTemporary(t *testing.T) {
 	c := newCustody(t)
 	alice := c.withPassword("alice")
 	c.enrolled(alice, "user", wish{key: catest.Key(t)})
-	_, err := alice.Plan(ctx, "temporary")
+	_, err := alice.Plan(ctx, "temporary", 0)
 	refused(t, err, 403, "profile.denied")
 	_, err = c.Lose(ctx, card, enroll.Loss{Temporary: 1000 * time.Hour * 24}, "@operator", false)
 	if !errors.As(err, new(*enroll.InputError)) {
 		t.Errorf("an allowance for years: %v", err)
 	}
 	given := must(c.Lose(ctx, card, enroll.Loss{Temporary: time.Hour}, "@operator", false)).Given
-	offer := must(alice.Plan(ctx, "temporary"))
+	offer := must(alice.Plan(ctx, "temporary", 0))
 	if offer.LifetimeSeconds > 3600 || offer.LifetimeSeconds < 3500 {
 		t.Errorf("%d seconds are offered, of an hour", offer.LifetimeSeconds)
 	}
@@ -151,7 +154,7 @@ func TestTemporary(t *testing.T) {
 	if !issued.NotAfter.Equal(given.Until) {
 		t.Errorf("it ends %s, and is allowed until %s", issued.NotAfter, given.Until)
 	}
-	_, err = alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: must(alice.Plan(ctx, "user")).Nonce}.csr(t)})
+	_, err = alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: must(alice.Plan(ctx, "user", 0)).Nonce}.csr(t)})
 	refused(t, err, 403, "card.lost")
 
 	// Two cards lost at once: the temporary certificates end with the second that is found.
@@ -161,12 +164,12 @@ func TestTemporary(t *testing.T) {
 	c.expect("alice", "", "")
 	must(c.Find(ctx, 5, "", "@operator", false))
 	c.expect("alice", "superseded", "")
-	_, err = alice.Plan(ctx, "temporary")
+	_, err = alice.Plan(ctx, "temporary", 0)
 	refused(t, err, 403, "profile.denied")
 
 	// After its date, an allowance is none.
 	must(c.Lose(ctx, card, enroll.Loss{Temporary: time.Hour}, "@operator", false))
-	nonce := must(alice.Plan(ctx, "temporary")).Nonce
+	nonce := must(alice.Plan(ctx, "temporary", 0)).Nonce
 	c.advance(61 * time.Minute)
 	_, err = alice.Submit(ctx, enroll.Request{Profile: "temporary", CSR: wish{key: catest.Key(t), nonce: nonce, device: cards().other}.csr(t)})
 	refused(t, err, 403, "profile.denied")
@@ -180,7 +183,7 @@ func TestRetireAndAssign(t *testing.T) {
 
 	// A card that was never seen is somebody's all the same.
 	must(c.Assign(ctx, spare, "bob", "", "@operator", false))
-	_, err := alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), device: cards().other, nonce: must(alice.Plan(ctx, "user")).Nonce}.csr(t)})
+	_, err := alice.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), device: cards().other, nonce: must(alice.Plan(ctx, "user", 0)).Nonce}.csr(t)})
 	refused(t, err, 403, "card.assigned")
 	c.enrolled(bob, "user", wish{key: catest.Key(t), device: cards().other})
 	if f := must(c.Assign(ctx, spare, "bob", "", "@operator", false)); !f.Again {
@@ -210,7 +213,7 @@ func TestRetireAndAssign(t *testing.T) {
 	}
 	_, err = c.Find(ctx, card, "", "@operator", false)
 	wants(t, err, enroll.ErrCardNotLost)
-	_, err = c.withCertificate(issued, key).Plan(ctx, "user")
+	_, err = c.withCertificate(issued, key).Plan(ctx, "user", 0)
 	refused(t, err, 401, "certificate.revoked")
 
 	// One with nothing on it, and nothing known of it but whose it is.
@@ -231,8 +234,10 @@ func TestNoRenewalOfALostCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, device := range []wish{{key: key, bare: true}, {key: catest.Key(t), device: cards().other}} {
-		device.nonce = must(holder.Plan(ctx, "user")).Nonce
-		_, err := holder.Submit(ctx, enroll.Request{Profile: "user", CSR: device.csr(t)})
+		_, err := holder.Plan(ctx, "user", 0)
+		refused(t, err, 403, "card.lost")
+		device.nonce = must(c.withPassword("alice").Plan(ctx, "user", 0)).Nonce
+		_, err = holder.Submit(ctx, enroll.Request{Profile: "user", CSR: device.csr(t)})
 		refused(t, err, 403, "card.lost")
 	}
 }
@@ -295,7 +300,7 @@ func TestLeave(t *testing.T) {
 	if got := must(c.store.Card(ctx, card)); got.State != enroll.CardLost || got.Account != "alice" {
 		t.Errorf("the lost card is %+v", got)
 	}
-	_, err = c.withCode(code).Plan(ctx, "")
+	_, err = c.withCode(code).Plan(ctx, "", 0)
 	if err == nil {
 		t.Error("the code is good for something")
 	}
@@ -340,5 +345,53 @@ func TestManyOnACard(t *testing.T) {
 	wants(t, err, enroll.ErrTooMany)
 	if c.events() != before {
 		t.Error("it has changed something")
+	}
+}
+
+// Whether a card is of any use is said before a client has made anything on it.
+func TestACardOfNoUseIsRefusedAtThePlan(t *testing.T) {
+	c := newCustody(t)
+	alice, bob := c.withPassword("alice"), c.withPassword("bob")
+	key := catest.Key(t)
+	issued := c.enrolled(alice, "user", wish{key: key})
+	holder := c.withCertificate(issued, key)
+	for who, client := range map[string]*enroll.Client{"alice": alice, "her certificate": holder} {
+		for _, serial := range []uint32{0, card, spare} {
+			if _, err := client.Plan(ctx, "user", serial); err != nil {
+				t.Errorf("%s, card %d: %v", who, serial, err)
+			}
+		}
+	}
+	_, err := bob.Plan(ctx, "user", card)
+	refused(t, err, 403, "card.assigned")
+	_, err = bob.Plan(ctx, "user", spare)
+	if err != nil {
+		t.Error(err)
+	}
+
+	must(c.Lose(ctx, card, enroll.Loss{}, "@operator", false))
+	_, err = alice.Plan(ctx, "user", card)
+	refused(t, err, 403, "card.lost")
+	must(alice.Plan(ctx, "user", spare))
+	_, err = holder.Plan(ctx, "user", card)
+	refused(t, err, 401, "certificate.held")
+
+	must(c.Retire(ctx, card, ca.Superseded, "", "@operator", false))
+	for _, client := range []*enroll.Client{alice, bob} {
+		_, err = client.Plan(ctx, "user", card)
+		refused(t, err, 403, "card.retired")
+	}
+}
+
+func TestACardThatIsNoneIsNotAskedFor(t *testing.T) {
+	a := newAuthority(t)
+	for _, text := range []string{"", "0", "x", "-1", "+1", "01", "4294967296"} {
+		r := must(http.NewRequest("GET", "https://ca.example/api/v1/profiles/user?card="+url.QueryEscape(text), nil))
+		r.SetBasicAuth("alice", password)
+		w := httptest.NewRecorder()
+		a.enroll.Handler().ServeHTTP(w, r)
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("card %q: %d %s", text, w.Code, w.Body)
+		}
 	}
 }

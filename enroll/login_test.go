@@ -84,7 +84,7 @@ func TestAThousandPasswords(t *testing.T) {
 		t.Errorf("the right password after waiting: %d", w.Code)
 	}
 	// A code is no password: it isn't held up.
-	if _, err := a.withCode(a.code("alice")).Plan(ctx, ""); err != nil {
+	if _, err := a.withCode(a.code("alice")).Plan(ctx, "", 0); err != nil {
 		t.Error(err)
 	}
 }

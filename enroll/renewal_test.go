@@ -30,7 +30,7 @@ func TestRenewSameKey(t *testing.T) {
 		t.Errorf("card %d, want the one on file", third.CardSerial)
 	}
 	// It proves nothing of another key.
-	_, err := c.Submit(ctx, enroll.Request{CSR: wish{key: catest.Key(t), bare: true, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t)})
+	_, err := c.Submit(ctx, enroll.Request{CSR: wish{key: catest.Key(t), bare: true, nonce: must(c.Plan(ctx, "", 0)).Nonce}.csr(t)})
 	refused(t, err, 422, "attestation.missing")
 }
 
@@ -48,7 +48,7 @@ func TestRenewNewKey(t *testing.T) {
 	if must(second.X509()).Subject.CommonName != "Alice Example" {
 		t.Error("the new certificate is not alice's")
 	}
-	_, err := c.Plan(ctx, "")
+	_, err := c.Plan(ctx, "", 0)
 	refused(t, err, 409, "code.spent")
 	// Only a certificate gets a ticket.
 	_, err = a.withPassword("alice").RenewalCode(ctx)
@@ -63,15 +63,15 @@ func TestTicketsAndKeyEndWithTheCertificate(t *testing.T) {
 	first := a.enrolled(a.withPassword("alice"), "", wish{key: key})
 	holder := a.withCertificate(first, key)
 	asked, open := must(holder.RenewalCode(ctx)), must(holder.RenewalCode(ctx))
-	nonce := must(a.withCode(asked.Code).Plan(ctx, "")).Nonce
+	nonce := must(a.withCode(asked.Code).Plan(ctx, "", 0)).Nonce
 	a.take(first, ca.KeyCompromise)
 
-	_, err := a.withCode(open.Code).Plan(ctx, "")
+	_, err := a.withCode(open.Code).Plan(ctx, "", 0)
 	refused(t, err, 401, "certificate.revoked")
 	_, err = a.withCode(asked.Code).Submit(ctx, enroll.Request{CSR: wish{key: catest.Key(t), nonce: nonce}.csr(t)})
 	refused(t, err, 401, "certificate.revoked")
 	c := a.withPassword("alice")
-	_, err = c.Submit(ctx, enroll.Request{CSR: wish{key: key, nonce: must(c.Plan(ctx, "")).Nonce}.csr(t)})
+	_, err = c.Submit(ctx, enroll.Request{CSR: wish{key: key, nonce: must(c.Plan(ctx, "", 0)).Nonce}.csr(t)})
 	refused(t, err, 422, "key.blocked")
 }
 

@@ -27,7 +27,7 @@ func TestSetGoesWithItsCard(t *testing.T) {
 		t.Errorf("%d held", len(f.Held))
 	}
 	c.expect("carol", "certificateHold", "certificateHold", "certificateHold")
-	_, err := a.withCertificate(issued, keys.keys[0]).Plan(ctx, "signing")
+	_, err := a.withCertificate(issued, keys.keys[0]).Plan(ctx, "signing", 0)
 	refused(t, err, 401, "certificate.held")
 	_, err = a.withPassword("carol").Submit(ctx, trioOf(t, a.nonce(a.withPassword("carol")), whole).requests...)
 	refused(t, err, 403, "card.lost")
@@ -67,7 +67,7 @@ func TestTemporarySet(t *testing.T) {
 
 	a.advance(time.Second)
 	given := must(h.Lose(ctx, card, enroll.Loss{Temporary: time.Hour}, "@operator", false)).Given
-	offer := must(carol.Plan(ctx, "temporary"))
+	offer := must(carol.Plan(ctx, "temporary", 0))
 	for _, with := range offer.With {
 		if with.LifetimeSeconds > 3600 {
 			t.Errorf("%s is offered for %d seconds of an hour", with.Profile, with.LifetimeSeconds)
@@ -82,7 +82,7 @@ func TestTemporarySet(t *testing.T) {
 	}
 	// A companion that is renewed by it is for no longer.
 	a.advance(time.Second)
-	again := must(a.withCertificate(issued, key.keys[0]).Submit(ctx, trioOf(t, must(carol.Plan(ctx, "temporary")).Nonce, []string{"signing"}, onSpare).requests...))
+	again := must(a.withCertificate(issued, key.keys[0]).Submit(ctx, trioOf(t, must(carol.Plan(ctx, "temporary", 0)).Nonce, []string{"signing"}, onSpare).requests...))
 	if !again.NotAfter.Equal(given.Until) {
 		t.Errorf("renewed, it ends %s", again.NotAfter)
 	}
@@ -124,7 +124,7 @@ func TestLargestSet(t *testing.T) {
 		}
 	})
 	alice := a.withPassword("alice")
-	big := trioOf(t, must(alice.Plan(ctx, "p0")).Nonce, names, func(name string, w *wish) {
+	big := trioOf(t, must(alice.Plan(ctx, "p0", 0)).Nonce, names, func(name string, w *wish) {
 		w.key = must(ca.GenerateKey("RSA-4096"))
 		w.slot = byte(must(piv.ParseSlot(slots[name[1]-'0'])))
 	})

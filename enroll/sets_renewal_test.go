@@ -51,7 +51,7 @@ func TestRenewSet(t *testing.T) {
 		}
 	}
 	// One companion's offer is to be had with the main certificate too, with a nonce.
-	if offer := must(c.Plan(ctx, "signing")); offer.Profile != "signing" || offer.With != nil || len(offer.Nonce) == 0 {
+	if offer := must(c.Plan(ctx, "signing", 0)); offer.Profile != "signing" || offer.With != nil || len(offer.Nonce) == 0 {
 		t.Errorf("%+v", offer)
 	}
 	// A new key for a companion alone, on that card.
@@ -86,7 +86,7 @@ func TestRenewSetRefused(t *testing.T) {
 
 	// A companion's certificate authenticates nobody.
 	signing := issued.With[0]
-	_, err := a.withCertificate(&signing, keys.keys[1]).Plan(ctx, "user")
+	_, err := a.withCertificate(&signing, keys.keys[1]).Plan(ctx, "user", 0)
 	refused(t, err, 401, "certificate.usage")
 	// Nor does that of another profile, of the same account, get it a part of the set.
 	alice := a.withPassword("alice")
@@ -97,7 +97,7 @@ func TestRenewSetRefused(t *testing.T) {
 	refused(t, err, 422, "set.incomplete")
 	// Once the account may not have the main profile any more, its certificate is good for no companion.
 	must(a.enroll.Accounts().Update(ctx, "carol", "@operator", func(a *enroll.Account) error { a.Profiles = []string{"other"}; return nil }))
-	_, err = c.Submit(ctx, renew(t, must(c.Plan(ctx, "other")).Nonce, keys, false, "signing")...)
+	_, err = c.Submit(ctx, renew(t, must(c.Plan(ctx, "other", 0)).Nonce, keys, false, "signing")...)
 	refused(t, err, 403, "profile.denied")
 }
 

@@ -71,7 +71,7 @@ func trioOf(t testing.TB, nonce []byte, names []string, adjust ...func(name stri
 
 var whole = []string{"user", "signing", "encryption"}
 
-func (a *authority) nonce(c *enroll.Client) []byte { return must(c.Plan(ctx, "user")).Nonce }
+func (a *authority) nonce(c *enroll.Client) []byte { return must(c.Plan(ctx, "user", 0)).Nonce }
 
 // enrolledSet enrolls the whole set with the client.
 func (a *authority) enrolledSet(c *enroll.Client, adjust ...func(string, *wish)) (*enroll.Issued, trio) {
@@ -102,7 +102,7 @@ func (a *authority) issueEvents() (all []audit.Event) {
 func TestSet(t *testing.T) {
 	a := newSets(t)
 	carol := a.withPassword("carol")
-	offer := must(carol.Plan(ctx, ""))
+	offer := must(carol.Plan(ctx, "", 0))
 	var named []string
 	for _, c := range offer.With {
 		named = append(named, c.Profile+" "+c.Plan.Slot.String())

@@ -74,7 +74,11 @@ func (e *Enroller) check(ctx context.Context, a *application) error {
 		return err
 	}
 	first := a.csrs[0] // of a set, all are on its card
-	if err := e.checkUsable(ctx, first); err != nil {
+	var card uint32
+	if first.proved != nil {
+		card = first.proved.Serial
+	}
+	if err := e.checkUsable(ctx, first.id, card); err != nil {
 		return err
 	}
 	return e.checkEscrow(ctx, first)
@@ -103,14 +107,10 @@ func (e *Enroller) checkKey(ctx context.Context, a *application, s *submitted) e
 	return e.checkCard(ctx, s, a.policy.roots)
 }
 
-// checkUsable refuses the card that is lost, retired or another account's, and to renew
+// checkUsable refuses the card, 0 for none, that is lost, retired or another account's, and to renew
 // what is on such a one. The store looks again when it records.
-func (e *Enroller) checkUsable(ctx context.Context, s *submitted) error {
-	var serial uint32
-	if s.proved != nil {
-		serial = s.proved.Serial
-	}
-	if c := s.id.Certificate; c != nil && c.Card != nil && c.Card.Serial != serial {
+func (e *Enroller) checkUsable(ctx context.Context, id *Identity, serial uint32) error {
+	if c := id.Certificate; c != nil && c.Card != nil && c.Card.Serial != serial {
 		if err := e.usable(ctx, c.Card.Serial, ""); err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (e *Enroller) checkUsable(ctx context.Context, s *submitted) error {
 	if serial == 0 {
 		return nil
 	}
-	return e.usable(ctx, serial, s.id.Account.Name)
+	return e.usable(ctx, serial, id.Account.Name)
 }
 
 // usable refuses a card for account; for "" it may be anybody's.

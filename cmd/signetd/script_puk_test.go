@@ -55,7 +55,7 @@ func pukCalls(ts *testscript.TestScript, c *enroll.Client, call string, card uin
 }
 
 func keepPUK(ctx context.Context, c *enroll.Client, card uint32, puk string) error {
-	offer, err := c.Plan(ctx, "")
+	offer, err := c.Plan(ctx, "", 0)
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func enrollKey(ts *testscript.TestScript, neg bool, args []string) {
 	ctx := context.Background()
 	c := enroll.Client{BaseURL: base(ts, "https"), HTTP: client(ts),
 		Credentials: enroll.Credentials{Code: strings.TrimSpace(ts.ReadFile("stdout"))}}
-	offer, err := c.Plan(ctx, "")
+	offer, err := c.Plan(ctx, "", 0)
 	ts.Check(err)
 	attest := func(enroll.Plan, *x509.CertificateRequest, crypto.Signer) {}
 	if len(args) > 0 {

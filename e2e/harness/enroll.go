@@ -32,7 +32,7 @@ func (c *CA) Enroll(ctx context.Context, account string) (*tls.Certificate, erro
 		return nil, err
 	}
 	client := c.Client(enroll.Credentials{Code: made.Code})
-	offer, err := client.Plan(ctx, "")
+	offer, err := client.Plan(ctx, "", 0)
 	if err != nil {
 		return nil, err
 	}

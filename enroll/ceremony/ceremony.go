@@ -14,7 +14,7 @@ import (
 
 // An Authority is what of [enroll.Client] the ceremony needs.
 type Authority interface {
-	Plan(ctx context.Context, profile string) (*enroll.Offer, error)
+	Plan(ctx context.Context, profile string, card uint32) (*enroll.Offer, error)
 	Submit(ctx context.Context, requests ...enroll.Request) (*enroll.Issued, error)
 	Keeper
 }
@@ -119,7 +119,7 @@ func (r *run) plan(ctx context.Context) (*enroll.Offer, error) {
 	if r.entry.Profile != "" {
 		profile = r.entry.Profile
 	}
-	offer, err := r.ca.Plan(ctx, profile)
+	offer, err := r.ca.Plan(ctx, profile, r.Card.Info().Serial)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the profile: %w", err)
 	}
