@@ -18,7 +18,7 @@ import (
 )
 
 func crlCommand() *cli.Command {
-	return command.Group("crl", "keep a server's CRL file up to date", crlFetchCommand(), crlSyncCommand(), crlStatusCommand())
+	return command.Group("crl", "keep a server's CRL files up to date", crlSyncCommand(), crlFetchCommand(), crlStatusCommand())
 }
 
 func crlFetchCommand() *cli.Command {
