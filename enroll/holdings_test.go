@@ -386,7 +386,7 @@ func TestACardOfNoUseIsRefusedAtThePlan(t *testing.T) {
 func TestACardThatIsNoneIsNotAskedFor(t *testing.T) {
 	a := newAuthority(t)
 	for _, text := range []string{"", "0", "x", "-1", "+1", "01", "4294967296"} {
-		r := must(http.NewRequest("GET", "https://ca.example/api/v1/profiles/user?card="+url.QueryEscape(text), nil))
+		r := httptest.NewRequest("GET", "https://ca.example/api/v1/profiles/user?card="+url.QueryEscape(text), nil)
 		r.SetBasicAuth("alice", password)
 		w := httptest.NewRecorder()
 		a.enroll.Handler().ServeHTTP(w, r)
