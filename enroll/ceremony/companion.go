@@ -110,7 +110,7 @@ func signsIn(cert *x509.Certificate) bool {
 // renewed is the member that the slot's certificate is of.
 func (r *run) renewed(offer *enroll.Offer) (member, error) {
 	members := membersOf(offer)
-	if r.entry.By == r.Slot || r.entry.By == 0 {
+	if r.entry.By == r.Slot || r.entry.By == 0 || offer.Plan.Slot == r.Slot { // or the companion was asked for by name
 		return members[0], nil
 	}
 	for _, m := range members[1:] {

@@ -22,6 +22,8 @@ type pendingKey struct {
 	Public    []byte          `json:"public,omitempty"`   // SubjectPublicKeyInfo, once known
 	CSR       []byte          `json:"csr,omitempty"`
 	Issued    *enroll.Issued  `json:"issued,omitempty"`
+	// Scrap tells that the key in Before was made by us, and is of no use to anyone.
+	Scrap bool `json:"scrap,omitempty"`
 	// Refused is a key, made for this, that the CA won't certify: it may go.
 	Refused bool `json:"refused,omitempty"`
 }

@@ -41,7 +41,9 @@ func (r *run) pending(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	// One that was certified may be in use. The others are of no use without those that are lost.
-	r.entry.Keys = slices.DeleteFunc(made, func(k *pendingKey) bool { return k.Issued != nil })
+	r.entry.Keys = slices.DeleteFunc(r.entry.Keys, func(k *pendingKey) bool {
+		return k.Issued != nil || k.made() && !slices.Contains(made, k)
+	})
 	r.abandon()
 	return false, nil
 }

@@ -226,3 +226,35 @@ func TestRenewalLeavesOutWhatWasRevoked(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 }
+
+// The certificate that a run was known by is revoked before that has ended: with a password
+// the card is enrolled anew.
+func TestCompletionByWhatWasRevoked(t *testing.T) {
+	h := newAuthority(t).newHolder(t, softcard.Version{5, 4, 3}, "alice", 9004)
+	if _, err := h.enroll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.wants(t, "signing", "encryption")
+	h.becomes(gone)
+	if _, err := h.run(t.Context(), ceremony.Complete); err == nil {
+		t.Fatal("it went well")
+	}
+	h.becomes(nil)
+	client := h.client(enroll.Credentials{Account: h.account, Password: password}, nil)
+	if err := client.Revoke(t.Context(), h.issued(t)["user"][0].Serial, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.run(t.Context(), ceremony.Complete); !refused(err, "certificate.revoked") {
+		t.Errorf("%v", err)
+	}
+	h.person.replace = func(all []ceremony.Occupied) error {
+		if len(all) != 1 || all[0].Slot != 0x9a {
+			t.Errorf("asked about %v", all)
+		}
+		return nil
+	}
+	if _, err := h.enroll(t.Context(), force); err != nil {
+		t.Fatal(err)
+	}
+	h.mustHold(t, threeSlots)
+}

@@ -22,19 +22,27 @@ func (r *run) goOn(ctx context.Context, begin func(context.Context) (*Result, er
 		return begin(ctx)
 	}
 	result, err := r.resume(ctx)
-	if !errors.Is(err, errPlanChanged) && !refusedBy(err, "set.incomplete", "set.unknown") {
+	switch {
+	case errors.Is(err, errPlanChanged), refusedBy(err, "set.incomplete", "set.unknown"):
+		r.UI.Note("the CA wants other keys by now than when the earlier run made its own: they are made anew")
+	case r.Account != nil && refusedBy(err, "certificate.revoked", "certificate.held", "certificate.expired", "certificate.unknown"):
+		r.UI.Note("the certificate that the earlier run was known by is no longer good: its keys are made anew")
+	default:
 		return result, err
 	}
-	r.UI.Note("the CA wants other keys by now than when the earlier run made its own: they are made anew")
 	r.abandon()
 	return begin(ctx)
 }
 
-// abandon forgets the keys in the making. Those that were made for this are of no use.
+// abandon forgets the keys in the making. Those that were made for this are of no use, nor
+// are those that they were to replace, where that is known.
 func (r *run) abandon() {
 	for _, k := range r.entry.Keys {
-		if k.made() && !k.stays() {
+		switch {
+		case k.made() && !k.stays():
 			r.refused = append(r.refused, k.Public)
+		case !k.made() && k.Scrap:
+			r.refused = append(r.refused, k.Before)
 		}
 	}
 	r.entry.forget()

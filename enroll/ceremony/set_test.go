@@ -47,21 +47,24 @@ func TestASetIsEnrolledAtOnce(t *testing.T) {
 // TestSetCutAnywhere takes the card's power away at each command of an enrollment for three
 // slots, done or not. The next run ends well: three certificates were issued and are in their
 // slots, three keys were made, and nothing else.
-func TestSetCutAnywhere(t *testing.T) {
-	for _, fw := range both {
-		card := newCards(t, fw)
-		first := newAuthority(t, "signing", "encryption").holderOf(t, card(t), "alice")
-		if _, err := first.enroll(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		total := first.card.Count()
-		first.card.Unplug()
-		for n := 1; n <= total; n++ {
-			for _, when := range []softcard.Action{softcard.UnplugBefore, softcard.UnplugAfter} {
-				t.Run(fmt.Sprintf("%s %d of %d %s", fw, n, total, when), func(t *testing.T) {
-					cutSetAt(t, newAuthority(t, "signing", "encryption").holderOf(t, card(t), "alice"), n, when)
-				})
-			}
+func TestSetCutAnywhere(t *testing.T) { cutSets(t, both[0], 1) }
+
+// TestSetCutOnCardsThatMoveKeys does the same where the commands differ little.
+func TestSetCutOnCardsThatMoveKeys(t *testing.T) { cutSets(t, both[1], cutEvery()) }
+
+func cutSets(t *testing.T, fw softcard.Version, every int) {
+	card := newCards(t, fw)
+	first := newAuthority(t, "signing", "encryption").holderOf(t, card(t), "alice")
+	if _, err := first.enroll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	total := first.card.Count()
+	first.card.Unplug()
+	for n := 1; n <= total; n += every {
+		for _, when := range []softcard.Action{softcard.UnplugBefore, softcard.UnplugAfter} {
+			t.Run(fmt.Sprintf("%s %d of %d %s", fw, n, total, when), func(t *testing.T) {
+				cutSetAt(t, newAuthority(t, "signing", "encryption").holderOf(t, card(t), "alice"), n, when)
+			})
 		}
 	}
 }
@@ -165,6 +168,34 @@ func TestSetThatIsRefused(t *testing.T) {
 	if n := h.generated(); n != 6 {
 		t.Errorf("%d keys were made", n)
 	}
+}
+
+// The run after a refusal is cut as well, before it makes its first key: the keys of the first
+// are still known to be of no use.
+func TestSetThatIsRefusedAndCut(t *testing.T) {
+	a := newAuthority(t, "signing", "encryption")
+	h := a.newHolder(t, softcard.Version{5, 4, 3}, "alice", 5002)
+	trusted := a.roots
+	a.roots = piv.NewRoots()
+	a.wants(t, "signing", "encryption")
+	if _, err := h.enroll(t.Context()); err == nil {
+		t.Fatal("it went well")
+	}
+	a.roots = trusted
+	a.wants(t, "signing", "encryption")
+	for range 2 {
+		h.card.Inject(softcard.Fault{INS: 0x47, Do: softcard.UnplugBefore})
+		if _, err := h.enroll(t.Context()); !errors.Is(err, piv.ErrRemoved) {
+			t.Fatalf("the run that was cut: %v", err)
+		}
+		h.card.ClearFaults()
+		h.card.Plug()
+	}
+	if _, err := h.enroll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.mustHold(t, threeSlots)
+	h.mustHaveIssued(t, 1)
 }
 
 // The profile comes to have other companions between two runs: the keys are made anew, and

@@ -46,7 +46,7 @@ func (r *run) occupied(ctx context.Context, k *pendingKey) (o Occupied, inUse bo
 	}
 	found.Key = k.Before != nil
 	found.Encrypts = found.Key && Encrypts(k.Slot, found.Certificate)
-	if r.useless(k.Before) {
+	if k.Scrap = r.useless(k.Before); k.Scrap {
 		return o, false, nil
 	}
 	return found.Occupied, found.Certificate != nil || found.Key || found.unreadable, nil
