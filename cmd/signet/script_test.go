@@ -42,6 +42,7 @@ type worldKey struct{}
 //	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH [SW]]|well
 //	                          SW: from the NTH on each is answered so; well: no faults any more
 //	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
+//	card SERIAL lost|found    the CA is told so
 //	server stop               the CA is gone for good
 //	pcscd stop                so is the PC/SC service
 //	code NAME FILE            a one-time code for the account
@@ -169,6 +170,10 @@ func cmdCard(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if args[1] == "add" {
 		ts.Check(w.addCard(softcard.Config{Serial: uint32(serial)}))
+		return
+	}
+	if args[1] == "lost" || args[1] == "found" {
+		ts.Check(w.report(uint32(serial), args[1] == "lost"))
 		return
 	}
 	for _, c := range w.cards {

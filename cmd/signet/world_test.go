@@ -38,6 +38,7 @@ type world struct {
 	store    *bolt.Store
 	enroller *enroll.Enroller
 	ca       *ca.Hierarchy
+	issuer   string // its ID
 	tls      *httptest.Server
 	url      string // of the CA
 	plainURL string
@@ -116,6 +117,7 @@ func (w *world) serve(cleanup func(func()), plan plan) error {
 	if err != nil {
 		return err
 	}
+	w.issuer = issuer.ID()
 	if err := w.newEnroller(issuer, serials, plan); err != nil {
 		return err
 	}
@@ -347,4 +349,15 @@ func (w *world) generated() (n int) {
 		}
 	}
 	return n
+}
+
+// report has an officer say that a card is lost, or was found.
+func (w *world) report(serial uint32, lost bool) (err error) {
+	holdings := enroll.NewHoldings(enroll.HoldingsConfig{Store: w.store, Issuer: w.issuer})
+	if lost {
+		_, err = holdings.Lose(context.Background(), serial, enroll.Loss{}, "@operator", false)
+	} else {
+		_, err = holdings.Find(context.Background(), serial, "", "@operator", false)
+	}
+	return err
 }

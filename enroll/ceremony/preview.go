@@ -51,6 +51,9 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 	if !pending {
 		return p, r.preview(ctx, p)
 	}
+	if _, err := r.foresee(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.setUp(ctx, cfg.Card, false, Tries{}); err != nil {
 		return nil, err
 	}

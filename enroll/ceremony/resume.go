@@ -64,6 +64,10 @@ func (r *run) resume(ctx context.Context) (*Result, error) {
 	if err := r.clearAgain(ctx); err != nil {
 		return nil, err
 	}
+	offer, err := r.foresee(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}
@@ -71,11 +75,26 @@ func (r *run) resume(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if !r.requested() {
-		if err := r.complete(ctx); err != nil {
+		if err := r.complete(ctx, offer); err != nil {
 			return nil, err
 		}
 	}
 	return r.finish(ctx)
+}
+
+// foresee asks the CA before the card is unlocked, which may change it, whether it would certify
+// what is on it; nil where there are requests that it shall answer, or where the card
+// is what it knows the holder by.
+func (r *run) foresee(ctx context.Context) (*enroll.Offer, error) {
+	switch {
+	case r.requested():
+		return nil, nil
+	case r.ticketHolds():
+		r.ca = r.Code(r.entry.Ticket.Code)
+	case r.Account == nil || r.entry.By != 0:
+		return nil, nil
+	}
+	return r.plan(ctx)
 }
 
 // progress is how many of the keys are made, and how many there shall be.
@@ -98,11 +117,13 @@ func (r *run) requested() bool {
 	return true
 }
 
-// complete makes what keys are missing, and a request of all.
-func (r *run) complete(ctx context.Context) error {
-	offer, err := r.plan(ctx)
-	if err != nil {
-		return err
+// complete makes what keys are missing, and a request of all. offer is nil where the CA was
+// not asked yet.
+func (r *run) complete(ctx context.Context, offer *enroll.Offer) (err error) {
+	if offer == nil {
+		if offer, err = r.plan(ctx); err != nil {
+			return err
+		}
 	}
 	if !r.fits(offer) {
 		return errPlanChanged
