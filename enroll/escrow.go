@@ -96,25 +96,41 @@ func (x *Escrow) put(ctx context.Context, card uint32, account string, sealed Se
 	case err != nil:
 		return Escrowed{}, fmt.Errorf("keeping a PUK: %w", err)
 	}
+	if n := len(kept.Pending); n > 0 && kept.Pending[n-1].ID == k.ID && kept.Pending[n-1].At.Equal(k.At) { // not one that was there
+		x.tell(ctx, e)
+	}
 	return kept, nil
 }
 
 // confirm records that the card has the last of the PUKs named, or one of the others.
 func (x *Escrow) confirm(ctx context.Context, card uint32, account string, ids []string) (Escrowed, error) {
-	kept, err := x.store.ConfirmPUK(ctx, card, account, ids, x.event(account, "puk.confirm", card, "id", strings.Join(ids, " ")))
+	before, err := x.store.Escrowed(ctx, card, account)
+	e := x.event(account, "puk.confirm", card, "id", strings.Join(ids, " "))
+	var kept Escrowed
+	if err == nil {
+		kept, err = x.store.ConfirmPUK(ctx, card, account, ids, e)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return Escrowed{}, errNotKept(card)
 	}
 	if err != nil {
 		return Escrowed{}, fmt.Errorf("confirming a PUK: %w", err)
 	}
+	if changed, _ := before.Confirm(ids); changed {
+		x.tell(ctx, e)
+	}
 	return kept, nil
 }
 
 // request asks an officer for the PUK, or returns the request that is under way.
 func (x *Escrow) request(ctx context.Context, id *Identity, card uint32, reason string) (PUKRequest, error) {
+	// Nobody is asked for what can't be given.
 	if x.key == nil {
 		return PUKRequest{}, errNoEscrow()
+	}
+	kept, err := x.store.Escrowed(ctx, card, id.Account.Name)
+	if err == nil && kept.Current != nil && !x.opens(kept.Current) {
+		return PUKRequest{}, refusef("escrow.unavailable", "the PUK of card %d: %v", card, ErrEscrowKey)
 	}
 	now := x.now().UTC()
 	r := PUKRequest{Card: card, Account: id.Account.Name, Reason: reason, Created: now, Expires: now.Add(pukRequestTTL)}
@@ -123,7 +139,7 @@ func (x *Escrow) request(ctx context.Context, id *Identity, card uint32, reason 
 		code = &id.code.Hash
 	}
 	e := x.event(r.Account, "puk.request", card, "method", string(id.Method))
-	r, _, err := x.store.AddPUKRequest(ctx, r, code, pukRequestLimit, e)
+	r, fresh, err := x.store.AddPUKRequest(ctx, r, code, pukRequestLimit, e)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return PUKRequest{}, errNotKept(card)
@@ -135,6 +151,10 @@ func (x *Escrow) request(ctx context.Context, id *Identity, card uint32, reason 
 		return PUKRequest{}, refusedByStore(err)
 	case err != nil:
 		return PUKRequest{}, fmt.Errorf("asking for a PUK: %w", err)
+	}
+	if fresh {
+		e.Detail["request"] = strconv.FormatUint(r.Number, 10)
+		x.tell(ctx, e)
 	}
 	return r.At(now), nil
 }
@@ -209,7 +229,9 @@ func errNotReleased(r PUKRequest) error {
 	return refusef("escrow.expired", "the time of request %d is over", r.Number)
 }
 
-// open opens all that the card may have, the likeliest first, and fails where it can open none.
+// open opens all that the card may have, the likeliest first. It fails where it can't open the one
+// that the card has by all that is known: with others alone, tries would be lost. Where none
+// was ever confirmed, any will do.
 func (x *Escrow) open(kept *Escrowed) (*ReleasedPUK, error) {
 	if x.key == nil {
 		return nil, errNoEscrow()
@@ -220,6 +242,9 @@ func (x *Escrow) open(kept *Escrowed) (*ReleasedPUK, error) {
 		puk, err := x.key.Open(kept.Card, k.Sealed)
 		if err != nil {
 			x.logger.Warn("a PUK can't be opened", "card", kept.Card, "id", k.ID, "error", err)
+			if kept.Current != nil && k.ID == kept.Current.ID {
+				return nil, refusef("escrow.unavailable", "the PUK of card %d: %v", kept.Card, err)
+			}
 			failed = err
 			continue
 		}
@@ -230,6 +255,9 @@ func (x *Escrow) open(kept *Escrowed) (*ReleasedPUK, error) {
 	}
 	return out, nil
 }
+
+// tell has the log hear of what is stored.
+func (x *Escrow) tell(ctx context.Context, e audit.Event) { audit.Log(ctx, x.logger, "end", e) }
 
 // event is an audit event about a card's PUK.
 func (x *Escrow) event(actor, action string, card uint32, detail ...string) audit.Event {

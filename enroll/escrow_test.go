@@ -345,22 +345,132 @@ func (a *authority) restarted(key *enroll.EscrowKey) *authority {
 func TestAnOfficerTakesAPUK(t *testing.T) {
 	a, key := withKept(t)
 	officer := a.enroll.Escrow()
-	all := must(officer.Take(ctx, theCard, "the server was down", audit.Operator))
+	taking := enroll.Taking{Card: theCard, Reason: "the server was down", By: audit.Operator, Key: key.Public().ID()}
+	all := must(officer.Take(ctx, taking))
 	if puk, err := key.Open(theCard, all[0].Current.Sealed); err != nil || puk != "abcdefgh" {
 		t.Errorf("%q, %v", puk, err)
 	}
 	if kept := must(officer.Kept(ctx, theCard)); kept[0].Released.IsZero() {
 		t.Error("it is not marked as released")
 	}
-	var last audit.Event
-	if err := a.store.Events(ctx, 0, func(e audit.Event) bool { last = e; return true }); err != nil {
-		t.Fatal(err)
-	}
+	last := a.lastEvent()
 	if last.Action != "puk.release" || last.Object != fmt.Sprint(theCard) || last.Detail["reason"] != "the server was down" {
 		t.Errorf("logged: %+v", last)
 	}
-	if _, err := officer.Take(ctx, 1, "", audit.Operator); !errors.Is(err, enroll.ErrNotFound) {
+	if _, err := officer.Take(ctx, enroll.Taking{Card: 1, Key: taking.Key}); !errors.Is(err, enroll.ErrNotFound) {
 		t.Error(err)
+	}
+}
+
+func (a *authority) lastEvent() (last audit.Event) {
+	a.t.Helper()
+	if err := a.store.Events(ctx, 0, func(e audit.Event) bool { last = e; return true }); err != nil {
+		a.t.Fatal(err)
+	}
+	return last
+}
+
+// Of a card that is lost, retired or another's an officer gets its PUK only by saying so.
+func TestAnOfficerTakesThePUKOfALostCard(t *testing.T) {
+	a, key := withKept(t)
+	officer := a.enroll.Escrow()
+	taking := enroll.Taking{Card: theCard, By: audit.Operator, Key: key.Public().ID()}
+	for _, now := range []struct {
+		state   enroll.CardState
+		account string
+		want    error
+	}{
+		{enroll.CardLost, "alice", enroll.ErrCardLost},
+		{enroll.CardRetired, "alice", enroll.ErrCardRetired},
+		{enroll.CardAssigned, "bob", enroll.ErrCardAssigned},
+	} {
+		err := a.store.ChangeHolding(ctx, enroll.Holder{Card: theCard, At: a.now()}, func(h enroll.Holding) (enroll.Decision, error) {
+			card := h.Cards[0]
+			card.State, card.Account = now.state, now.account
+			return enroll.Decision{Cards: []enroll.Card{card}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := a.lastEvent()
+		if _, err := officer.Take(ctx, taking); !errors.Is(err, now.want) {
+			t.Errorf("%s: %v", now.state, err)
+		}
+		if e := a.lastEvent(); !e.Time.Equal(before.Time) || e.Action != before.Action {
+			t.Errorf("%s: logged %+v", now.state, e)
+		}
+		despite := taking
+		despite.DespiteState = true
+		if got := must(officer.Take(ctx, despite)); len(got) != 1 {
+			t.Errorf("%s: %d", now.state, len(got))
+		}
+		if e := a.lastEvent(); e.Action != "puk.release" || e.Detail["despite"] != now.want.Error() {
+			t.Errorf("%s: logged %+v", now.state, e)
+		}
+	}
+}
+
+// The PUK that the card has must open, by whichever way it is given out: others, which no
+// card may ever have had, cost tries.
+func TestOthersDontStandInForThePUK(t *testing.T) {
+	a, _ := withKept(t)
+	asked := must(a.withPassword("alice").AskPUK(ctx, theCard, ""))
+	must(a.enroll.Escrow().Approve(ctx, asked.Number, audit.Operator))
+	key := newEscrowKey(t)
+	b := a.restarted(key)
+	alice, officer := b.withPassword("alice"), b.enroll.Escrow()
+	if err := alice.PutPUK(ctx, theCard, must(key.Public().Seal(theCard, "hgfedcba"))); err != nil {
+		t.Fatal(err)
+	}
+	_, err := alice.TakePUK(ctx, theCard, asked.Number)
+	refused(t, err, 422, "escrow.unavailable")
+	if now := must(alice.AskedPUK(ctx, theCard, asked.Number)); now.State != enroll.PUKApproved {
+		t.Errorf("the approval is %s", now.State)
+	}
+	_, err = officer.Take(ctx, enroll.Taking{Card: theCard, By: audit.Operator, Key: key.Public().ID()})
+	if r, ok := errors.AsType[*enroll.RefusedError](err); !ok || r.Rule != "escrow.unavailable" {
+		t.Errorf("an officer: %v", err)
+	}
+}
+
+// Each event that is stored is a line of the log, once.
+func TestWhatBecomesOfAPUKIsLogged(t *testing.T) {
+	a, key := withKept(t)
+	alice := a.withPassword("alice")
+	sealed := must(key.Public().Seal(theCard, "hgfedcba"))
+	for range 2 {
+		if err := alice.PutPUK(ctx, theCard, sealed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := alice.ConfirmPUK(ctx, theCard, sealed.ID()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		must(alice.AskPUK(ctx, theCard, ""))
+	}
+	asked := must(alice.AskPUK(ctx, theCard, ""))
+	must(a.enroll.Escrow().Approve(ctx, asked.Number, audit.Operator))
+	must(alice.TakePUK(ctx, theCard, asked.Number))
+	asked = must(alice.AskPUK(ctx, theCard, ""))
+	must(a.enroll.Escrow().Deny(ctx, asked.Number, audit.Operator))
+	must(a.enroll.Escrow().Take(ctx, enroll.Taking{Card: theCard, By: audit.Operator, Key: key.Public().ID()}))
+	stored := map[string]int{}
+	if err := a.store.Events(ctx, 0, func(e audit.Event) bool { stored[e.Action]++; return true }); err != nil {
+		t.Fatal(err)
+	}
+	for action, want := range map[string]int{"puk.put": 2, "puk.confirm": 2, "puk.request": 2, "puk.approve": 1, "puk.deny": 1, "puk.release": 2} {
+		lines := 0
+		for line := range strings.Lines(a.log.String()) {
+			if strings.Contains(line, `"stage":"end"`) && strings.Contains(line, `"action":"`+action+`"`) {
+				lines++
+			}
+		}
+		if stored[action] != want || lines != want {
+			t.Errorf("%s: %d stored, %d lines, want %d", action, stored[action], lines, want)
+		}
 	}
 }
 

@@ -237,7 +237,9 @@ type EscrowStore interface {
 	// the card's PUK as released, and returns what is kept: of two at once, one gets
 	// it. ErrNotFound; ErrNotApproved; ErrCardLost, ErrCardRetired and ErrCardAssigned.
 	TakePUK(ctx context.Context, number uint64, then time.Time, e audit.Event) (Escrowed, error)
-	// TakePUKs marks the PUKs kept for the card as released, without a request, and
-	// returns them, by account. ErrNotFound where there are none.
-	TakePUKs(ctx context.Context, card uint32, then time.Time, e audit.Event) ([]Escrowed, error)
+	// TakePUKs has choose look at the card, whose State is "" where nothing is known of it, and
+	// at what is kept for it, by account; marks what choose returns as released, and returns
+	// that. It fails with what choose fails with, and with ErrNotFound where nothing is kept.
+	// choose may run more than once, and its last run counts; it must not call the store.
+	TakePUKs(ctx context.Context, card uint32, then time.Time, choose func(Card, []Escrowed) ([]Escrowed, audit.Event, error)) ([]Escrowed, error)
 }

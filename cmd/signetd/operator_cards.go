@@ -257,6 +257,8 @@ func cardConflict(err error) string {
 		return "If it has turned up, \"signetd card found\" comes first."
 	case errors.Is(err, enroll.ErrCardRetired):
 		return "A retired card stays so; use another."
+	case errors.Is(err, enroll.ErrCardAssigned):
+		return "\"signetd card show\" says whose it is."
 	case errors.Is(err, enroll.ErrCardInUse):
 		return "Take them back first: \"signetd cert revoke --card SERIAL --reason superseded\"; or retire the card."
 	case errors.Is(err, enroll.ErrTooMany):

@@ -12,10 +12,17 @@ type pukNumber struct {
 	Number uint64 `json:"number"`
 }
 
-// pukCard is the input of operations on one card's PUK; Reason is puk.take's.
+// pukCard is the input of operations on one card's PUK.
 type pukCard struct {
-	Card   uint32 `json:"card"`
-	Reason string `json:"reason,omitempty"`
+	Card uint32 `json:"card"`
+}
+
+// pukTaking is the input of puk.take; Key is the ID of the escrow key that is to open it.
+type pukTaking struct {
+	Card         uint32 `json:"card"`
+	Reason       string `json:"reason,omitempty"`
+	Key          string `json:"key"`
+	DespiteState bool   `json:"despite_state,omitempty"`
 }
 
 // keptPUK is what is kept of a card's PUK, as the operator sees it: not the PUK,
@@ -88,6 +95,6 @@ func (o *operator) showPUK(ctx context.Context, in pukCard) ([]keptPUK, error) {
 	return out, nil
 }
 
-func (o *operator) takePUK(ctx context.Context, in pukCard) ([]enroll.Escrowed, error) {
-	return o.escrow.Take(ctx, in.Card, in.Reason, actorOf(ctx))
+func (o *operator) takePUK(ctx context.Context, in pukTaking) ([]enroll.Escrowed, error) {
+	return o.escrow.Take(ctx, enroll.Taking{Card: in.Card, Reason: in.Reason, By: actorOf(ctx), Key: in.Key, DespiteState: in.DespiteState})
 }

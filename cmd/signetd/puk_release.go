@@ -3,13 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
 	"signet/enroll"
 	"signet/internal/exit"
+	"signet/internal/problem"
 )
 
 func pukRelease() *cli.Command {
@@ -20,6 +23,7 @@ func pukRelease() *cli.Command {
 			"with the passphrase, whether or not a server runs.",
 		Flags: append(placeFlags(), passwordFileFlag(),
 			&cli.StringFlag{Name: "reason", Usage: "`WHY`, for the log"},
+			&cli.BoolFlag{Name: "despite-state", Usage: "also of a card that is lost, retired or another account's"},
 			&cli.BoolFlag{Name: "force-stdout", Usage: "write the PUK to stdout even if that is no terminal"}),
 		Action: releasePUK,
 	}
@@ -38,15 +42,28 @@ func releasePUK(c *cli.Context) error {
 		return err
 	}
 	var all []enroll.Escrowed
-	if err := operate(c, "puk.take", pukCard{card, c.String("reason")}, &all); err != nil {
-		return err
+	in := pukTaking{Card: card, Reason: c.String("reason"), Key: key.Public().ID(), DespiteState: c.Bool("despite-state")}
+	if err := operate(c, "puk.take", in, &all); err != nil {
+		return hintOfTaking(err)
 	}
 	for _, kept := range all {
-		if err := showPUKs(c, key, kept); err != nil {
-			return err
-		}
+		showPUKs(c, key, kept)
 	}
 	return nil
+}
+
+// hintOfTaking says what the person at this terminal can do next, who needs no client's hint.
+func hintOfTaking(err error) error {
+	p, ok := errors.AsType[*problem.Problem](err)
+	switch {
+	case !ok:
+		return err
+	case p.Rule == "escrow.unavailable":
+		return exit.With(exit.Failed, err, "Restore the escrow key that it was sealed to. Nothing was given out.")
+	case p.Status == http.StatusConflict:
+		return exit.With(exit.Denied, err, "If the card is at hand and it must be: --despite-state, which is logged. Nothing was given out.")
+	}
+	return err
 }
 
 // escrowKeyOf opens the CA's escrow key for this command.
@@ -70,26 +87,29 @@ func escrowKeyOf(c *cli.Context) (*enroll.EscrowKey, error) {
 	return key, nil
 }
 
-// showPUKs prints the PUKs alone on stdout, one a line, and what they are on stderr.
-func showPUKs(c *cli.Context, key *enroll.EscrowKey, kept enroll.Escrowed) error {
-	candidates := kept.Candidates()
-	if len(candidates) > 1 {
-		fmt.Fprintf(c.App.ErrWriter, "Card %d, for %s: it has one of these PUKs, the first most likely. Each wrong one costs a try.\n", kept.Card, kept.Account)
+// showPUKs prints the PUKs alone on stdout, one a line, and what each is on stderr before it.
+func showPUKs(c *cli.Context, key *enroll.EscrowKey, kept enroll.Escrowed) {
+	w := c.App.ErrWriter
+	fmt.Fprintf(w, "Card %d, for %s:\n", kept.Card, kept.Account)
+	if kept.Current != nil {
+		showPUK(c, key, kept.Card, *kept.Current, "its PUK, kept since")
 	} else {
-		fmt.Fprintf(c.App.ErrWriter, "Card %d, for %s:\n", kept.Card, kept.Account)
+		fmt.Fprintln(w, "No PUK was ever confirmed: it may well have none of these.")
 	}
-	opened, failed := 0, error(nil)
-	for _, k := range candidates {
-		puk, err := key.Open(kept.Card, k.Sealed)
-		if err != nil {
-			failed = exit.With(exit.Failed, err, "Restore the escrow key that it was sealed to: "+k.Sealed.KeyID()+".")
-			continue
-		}
-		opened++
-		fmt.Fprintln(c.App.Writer, puk)
+	if n := len(kept.Pending); n > 0 {
+		fmt.Fprintln(w, "A client was cut off while it changed the PUK. Each wrong one costs a try.")
 	}
-	if opened > 0 {
-		return nil
+	for _, k := range slices.Backward(kept.Pending) {
+		showPUK(c, key, kept.Card, k, "never confirmed, of")
 	}
-	return failed
+}
+
+func showPUK(c *cli.Context, key *enroll.EscrowKey, card uint32, k enroll.Kept, what string) {
+	puk, err := key.Open(card, k.Sealed)
+	if err != nil {
+		fmt.Fprintf(c.App.ErrWriter, "  %s %s: %v (key %s)\n", what, k.At.UTC().Format(timeFormat), err, k.Sealed.KeyID())
+		return
+	}
+	fmt.Fprintf(c.App.ErrWriter, "  %s %s:\n", what, k.At.UTC().Format(timeFormat))
+	fmt.Fprintln(c.App.Writer, puk)
 }

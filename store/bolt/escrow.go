@@ -113,30 +113,39 @@ func (s *Store) TakePUK(ctx context.Context, number uint64, then time.Time, e au
 }
 
 // TakePUKs implements [enroll.EscrowStore].
-func (s *Store) TakePUKs(ctx context.Context, card uint32, then time.Time, e audit.Event) (all []enroll.Escrowed, err error) {
-	event, err := newEvent(e)
-	if err != nil {
-		return nil, err
-	}
-	err = s.update(ctx, func(t *tx) (err error) {
-		if all, err = t.escrowedFor(card); err != nil {
+func (s *Store) TakePUKs(ctx context.Context, card uint32, then time.Time, choose func(enroll.Card, []enroll.Escrowed) ([]enroll.Escrowed, audit.Event, error)) (taken []enroll.Escrowed, err error) {
+	err = s.update(ctx, func(t *tx) error {
+		all, err := t.escrowedFor(card)
+		if err != nil {
 			return err
 		}
 		if len(all) == 0 {
 			return enroll.ErrNotFound
 		}
-		for i := range all {
-			all[i].Released = then
-			if err := t.putEscrowed(all[i]); err != nil {
+		c, err := t.card(card)
+		if err != nil && !errors.Is(err, enroll.ErrNotFound) {
+			return err
+		}
+		var e audit.Event
+		if taken, e, err = choose(c, all); err != nil {
+			return err
+		}
+		for i := range taken {
+			taken[i].Released = then
+			if err := t.putEscrowed(taken[i]); err != nil {
 				return err
 			}
+		}
+		event, err := newEvent(e)
+		if err != nil {
+			return err
 		}
 		return t.log(event)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return all, nil
+	return taken, nil
 }
 
 // prove records that the card was attested as the account's, for what is kept for it.

@@ -1,11 +1,13 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"signet/enroll"
+	"signet/internal/audit"
 )
 
 func (f *fixture) kept() enroll.Kept {
@@ -307,8 +309,16 @@ func testPUKTakenAtOnce(t *testing.T, f *fixture) {
 func testPUKTakenWithoutRequest(t *testing.T, f *fixture) {
 	f.account(t, "alice")
 	f.account(t, "bob")
-	take := func(card uint32) ([]enroll.Escrowed, error) {
-		return f.TakePUKs(f.ctx, card, f.now, f.event("puk.release", "7"))
+	var card enroll.Card
+	refuse := errors.New("no")
+	take := func(serial uint32) ([]enroll.Escrowed, error) {
+		return f.TakePUKs(f.ctx, serial, f.now, func(c enroll.Card, all []enroll.Escrowed) ([]enroll.Escrowed, audit.Event, error) {
+			card = c
+			if len(all) == 0 || all[0].Card != 7 {
+				return nil, audit.Event{}, refuse
+			}
+			return all, f.event("puk.release", "7"), nil
+		})
 	}
 	f.unchanged(t, enroll.ErrNotFound, func() error { _, err := take(7); return err })
 	a, b := f.putPUK(t, "alice", 7), f.putPUK(t, "bob", 7)
@@ -323,6 +333,22 @@ func testPUKTakenWithoutRequest(t *testing.T, f *fixture) {
 	kept, err := f.EscrowedFor(f.ctx, 7)
 	must(t, err)
 	equal(t, kept, all)
+	equal(t, card, enroll.Card{})
+
+	// What is chosen is marked, and nothing where it is refused.
+	f.putPUK(t, "alice", 8)
+	f.putPUK(t, "bob", 8)
+	f.put(t, enroll.Card{Serial: 8, State: enroll.CardInventory})
+	f.unchanged(t, refuse, func() error { _, err := take(8); return err })
+	equal(t, card.State, enroll.CardInventory)
+	all, err = f.TakePUKs(f.ctx, 8, f.now, func(_ enroll.Card, all []enroll.Escrowed) ([]enroll.Escrowed, audit.Event, error) {
+		return all[1:], f.event("puk.release", "8"), nil
+	})
+	must(t, err)
+	kept, err = f.EscrowedFor(f.ctx, 8)
+	must(t, err)
+	equal(t, all, kept[1:])
+	equal(t, kept[0].Released.IsZero(), true)
 }
 
 // Of a card that is lost, retired or another's by now no PUK is given out, not even one
