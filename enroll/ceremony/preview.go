@@ -64,6 +64,7 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 			p.make(k)
 		}
 	}
+	p.certify(r.entry.Keys)
 	return p, nil
 }
 
@@ -91,7 +92,10 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		return err
 	}
 	p.Steps = append(p.Steps, asked...)
-	p.keys(r.entry.Keys)
+	for _, k := range r.entry.Keys {
+		p.make(k)
+	}
+	p.certify(r.entry.Keys)
 	return nil
 }
 
@@ -114,18 +118,17 @@ func (r *run) previewSlots(ctx context.Context, p *Preview) (asked []string, err
 	return asked, nil
 }
 
-// keys says what is done with the keys: all are certified, or none is.
-func (p *Preview) keys(keys []*pendingKey) {
-	for _, k := range keys {
-		p.make(k)
-	}
-	if len(keys) == 1 {
+// certify says what is done once the keys are made: all are certified, or none is.
+func (p *Preview) certify(keys []*pendingKey) {
+	switch {
+	case keys[0].Issued != nil: // by an earlier run
+	case len(keys) == 1:
 		p.add("have it certified for profile %s", keys[0].Profile)
-	} else {
+	default:
 		p.add("have all %d certified at once, for profiles %s", len(keys), profilesOf(keys))
 	}
 	for _, k := range keys {
-		p.add("write the certificate to slot %s, and have the card prove that the two belong together", k.Slot)
+		p.add("write the certificate to slot %s, and have the card prove that the two belong together", k.home())
 	}
 	if lastRetired(keys) != 0 {
 		p.add("note on the card which retired slots are in use (Key History)")
