@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -139,7 +140,7 @@ func TestKilledAtTheCA(t *testing.T) {
 		calls []string
 	}{
 		{"enroll", desk.enrollKept, []string{"GET /puk", "PUT /puk", "POST /puk/confirmation"}},
-		{"unblock", desk.unblock, []string{"POST /puk/requests", "GET /puk/requests/1", "PUT /puk", "POST /puk/requests/1/release", "POST /puk/confirmation"}},
+		{"unblock", desk.unblock, []string{"GET /puk", "POST /puk/requests", "GET /puk/requests/1", "PUT /puk", "POST /puk/requests/1/release", "POST /puk/confirmation"}},
 	} {
 		for _, call := range command.calls {
 			for _, done := range []bool{false, true} {
@@ -186,4 +187,35 @@ func (d desk) killedAtCall(t *testing.T, cmd *exec.Cmd, call string, done bool) 
 		t.Fatalf("it was not killed at %s: %v", call, err)
 	}
 	d.cards[0].PowerCycle()
+}
+
+// A PUK that the CA keeps, and that was never presented to the card, is none to spend a try on: an earlier
+// run was killed before, and the one in force can't be opened.
+func TestNoTryIsSpentOnAPUKThatTheCardNeverHad(t *testing.T) {
+	d := escrowDesk(t, softcard.Version{5, 4, 3})
+	d.must(t, d.enrollKept())
+	d.approving(t)
+	d.killedAtCall(t, d.unblock(), "PUT /puk", true)
+	d.before.Store(func(next http.Handler, rw http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		body := answer.Body.Bytes()
+		var released enroll.ReleasedPUK
+		if strings.HasSuffix(r.URL.Path, "/release") && json.Unmarshal(body, &released) == nil && len(released.PUKs) > 1 {
+			released.PUKs = released.PUKs[1:]
+			body, _ = json.Marshal(released)
+		}
+		rw.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(body)
+	})
+	out, err := d.unblock().CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "No PUK try was spent, but request 1 is used up") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, _ := d.run("card", "info").CombinedOutput(); !strings.Contains(string(out), "PUK tries left: 3") {
+		t.Errorf("%s", out)
+	}
+	d.before.Store(func(next http.Handler, rw http.ResponseWriter, r *http.Request) { next.ServeHTTP(rw, r) })
+	d.ends(t)
 }

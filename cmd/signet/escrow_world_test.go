@@ -76,10 +76,25 @@ func (w *world) known(card *softcard.Card) (bool, error) {
 //	puk ended             the remembered one is not the card's any more (spends a try)
 //	puk approve|deny      an officer decides on the open request, once there is one
 //	puk approving         an officer approves whatever is asked from now on
+//	puk newkey            the escrow key is another one from now on
 //	puk nowhere FILE…     the remembered one is in none of those files
 func cmdPUK(ts *testscript.TestScript, _ bool, args []string) {
 	w := current(ts)
 	card := w.cards[0]
+	if args[0] == "newkey" {
+		var err error
+		w.escrow, err = newEscrowKey()
+		ts.Check(err)
+		w.config.Escrow = w.escrow
+		ts.Check(w.startEnroller())
+		return
+	}
+	if args[0] == "approving" {
+		stop := make(chan struct{})
+		go w.approveUntil(stop)
+		ts.Defer(func() { close(stop) })
+		return
+	}
 	puks, err := w.keptPUKs(card.Serial())
 	ts.Check(err)
 	switch args[0] {
@@ -95,10 +110,6 @@ func cmdPUK(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "approve", "deny":
 		ts.Check(w.decide(args[0] == "approve"))
-	case "approving":
-		stop := make(chan struct{})
-		go w.approveUntil(stop)
-		ts.Defer(func() { close(stop) })
 	case "nowhere":
 		for _, name := range args[1:] {
 			if strings.Contains(ts.ReadFile(name), w.oldPUK) {

@@ -95,6 +95,7 @@ func explainTyped(err error) error {
 		pending  *ceremony.PendingError
 		asked    *ceremony.PUKRefusedError
 		untold   *ceremony.UnconfirmedError
+		none     *ceremony.NoPUKError
 		choice   *ceremony.AlgorithmError
 		plan     *ceremony.PlanError
 		file     *fs.PathError
@@ -104,6 +105,9 @@ func explainTyped(err error) error {
 		return nil
 	case errors.As(err, &untold):
 		return exit.With(exit.Failed, err, "Run the command again, to tell the CA: nothing else is left to be done.")
+	case errors.As(err, &none):
+		return exit.With(exit.Denied, err, "Have the CA's operator look at its escrow key (signetd config check), and run the command again once that is mended. "+
+			"Should the key be lost for good, only \"signet card reset\" remains, which destroys all keys in the card's PIV application.")
 	case errors.As(err, &asked):
 		return exit.With(exit.Denied, err, "Ask the officer, or run the command again: it makes another request.")
 	case errors.As(err, &wrong):

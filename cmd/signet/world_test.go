@@ -54,6 +54,8 @@ type world struct {
 	profiles map[string]*enroll.Profile
 
 	escrow *enroll.EscrowKey // nil where the CA has none
+	config enroll.Config     // the enroller's
+	api    atomic.Value      // of http.HandlerFunc: the enroller's
 	oldPUK string            // that a script remembers
 
 	// before, where set, gets each call about PUKs and what would serve it.
@@ -178,13 +180,13 @@ func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan pl
 			return err
 		}
 	}
-	w.enroller, err = enroll.New(enroll.Config{
+	w.config = enroll.Config{
 		Escrow: w.escrow,
 		Store:  w.store, Issuer: issuer, Serials: serials, URLs: ca.URLsAt(w.plainURL, issuer.ID()),
 		Passwords: enroll.PasswordParams{Memory: 8, Time: 1},
 		Profiles:  w.profiles, Roots: w.roots,
-	})
-	if err != nil {
+	}
+	if err := w.startEnroller(); err != nil {
 		return err
 	}
 	for _, name := range []string{"alice", "bob"} {
@@ -194,6 +196,14 @@ func (w *world) newEnroller(issuer *ca.Issuer, serials *ca.SerialSource, plan pl
 		}
 	}
 	return nil
+}
+
+// startEnroller has an enroller with w.config serve from now on.
+func (w *world) startEnroller() (err error) {
+	if w.enroller, err = enroll.New(w.config); err == nil {
+		w.api.Store(http.HandlerFunc(w.enroller.Handler().ServeHTTP))
+	}
+	return err
 }
 
 func (w *world) newRevocation(cleanup func(func()), issuer *ca.Issuer, serials *ca.SerialSource) (*revocation.Service, error) {
@@ -263,7 +273,7 @@ func (w *world) serveTLS(cleanup func(func()), issuer *ca.Issuer, serials *ca.Se
 
 func (w *world) handler(service *revocation.Service) http.Handler {
 	mux := http.NewServeMux()
-	api := w.enroller.Handler()
+	api := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.api.Load().(http.HandlerFunc)(rw, r) })
 	mux.Handle("/api/v1/", api)
 	mux.HandleFunc("/api/v1/cards/", func(rw http.ResponseWriter, r *http.Request) {
 		if do, ok := w.before.Load().(func(http.Handler, http.ResponseWriter, *http.Request)); ok {

@@ -62,7 +62,8 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	superseded := r.supersede(ctx, all[0].Certificate)
-	if err := r.Journal.done(r.entry.Card); err != nil {
+	r.entry.enrolled()
+	if err := r.tidy(); err != nil {
 		return nil, err
 	}
 	return &Result{Card: r.Card.Info(), Installed: all[0], Main: main, With: all[1:],

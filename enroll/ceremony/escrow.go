@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"signet/enroll"
+	"signet/internal/problem"
 	"signet/piv"
 )
 
@@ -33,7 +34,33 @@ type keptPUK struct {
 	Factory bool `json:"factory,omitempty"`
 	// Unblocked tells that a new PIN was set by the last of them.
 	Unblocked bool `json:"unblocked,omitempty"`
+	// Absent are the IDs of PUKs that the CA keeps and the card surely hasn't: they were
+	// never presented to it, or it has refused them. No try is spent on them.
+	Absent []string `json:"absent,omitempty"`
 }
+
+// maxAbsent bounds them: the CA keeps no more of one card.
+const maxAbsent = 16
+
+// absent notes a PUK that the card hasn't.
+func (k *keptPUK) absent(id string) {
+	k.Presented = slices.DeleteFunc(k.Presented, func(other string) bool { return other == id })
+	if !slices.Contains(k.Absent, id) {
+		k.Absent = append(k.Absent, id)
+		k.Absent = k.Absent[max(0, len(k.Absent)-maxAbsent):]
+	}
+}
+
+// may notes a PUK that the card may have from now on.
+func (k *keptPUK) may(id string) {
+	k.Absent = slices.DeleteFunc(k.Absent, func(other string) bool { return other == id })
+	if !slices.Contains(k.Presented, id) {
+		k.Presented, k.Set = append(k.Presented, id), false
+	}
+}
+
+// A drawnPUK is one that the CA keeps, and the card is about to get.
+type drawnPUK struct{ id, puk string }
 
 // keeping reports whether the CA is to keep the card's PUK.
 func (r *run) keeping() bool { return r.escrow != nil }
@@ -47,49 +74,54 @@ func (r *run) offered(offer *enroll.Offer) (err error) {
 	return err
 }
 
-// drawPUK draws a PUK and has the CA keep it, before the card gets it.
-func (r *run) drawPUK(ctx context.Context, keeper Keeper) (puk string, err error) {
-	puk = enroll.NewPUK()
-	for CheckPUK(puk, r.pin) != nil {
-		puk = enroll.NewPUK()
+// drawPUK draws a PUK and has the CA keep it, before the card gets it. The journal has it
+// first: nobody is to try it at the card unless it was presented to it.
+func (r *run) drawPUK(ctx context.Context, keeper Keeper) (drawn drawnPUK, err error) {
+	drawn.puk = enroll.NewPUK()
+	for CheckPUK(drawn.puk, r.pin) != nil {
+		drawn.puk = enroll.NewPUK()
 	}
 	card := r.Card.Info().Serial
-	sealed, err := r.escrow.Seal(card, puk)
+	sealed, err := r.escrow.Seal(card, drawn.puk)
 	if err != nil {
-		return "", err
+		return drawn, err
 	}
+	drawn.id = sealed.ID()
 	r.UI.Step(StepKeep)
-	if err := keeper.PutPUK(ctx, card, sealed); err != nil {
-		return "", fmt.Errorf("having the CA keep the PUK: %w", err)
+	before := slices.Clone(r.entry.PUK.Absent)
+	r.entry.PUK.absent(drawn.id)
+	if err := r.save(); err != nil {
+		return drawn, err
 	}
-	r.entry.PUK.Presented = append(r.entry.PUK.Presented, sealed.ID())
-	r.entry.PUK.Set = false
-	return puk, nil
+	if err := keeper.PutPUK(ctx, card, sealed); err != nil {
+		err = fmt.Errorf("having the CA keep the PUK: %w", err)
+		if errors.As(err, new(*problem.Problem)) { // it doesn't
+			r.entry.PUK.Absent = before
+			return drawn, errors.Join(err, r.tidy())
+		}
+		return drawn, err
+	}
+	return drawn, nil
 }
 
-// present gives the card that PUK in place of old. Refused is nil where the card took it,
-// and why where it surely didn't: then the PUK is forgotten.
-func (r *run) present(ctx context.Context, old, puk string) (refused, err error) {
+// present gives the card the PUK that was drawn in place of old. Refused is nil where the card
+// took it, and why where it surely didn't.
+func (r *run) present(ctx context.Context, old string, drawn drawnPUK) (refused, err error) {
+	k := &r.entry.PUK
+	k.may(drawn.id)
 	if err := r.save(); err != nil {
 		return nil, err
 	}
-	k := &r.entry.PUK
-	err = r.Card.ChangePUK(ctx, old, puk)
+	err = r.Card.ChangePUK(ctx, old, drawn.puk)
 	switch {
 	case err == nil:
-		k.Presented, k.Set = k.Presented[len(k.Presented)-1:], true
+		k.Presented, k.Set = []string{drawn.id}, true
 		return nil, r.save()
 	case errors.As(err, new(*piv.WrongPINError)), errors.Is(err, piv.ErrPUKBlocked):
-		return err, nil
+		k.absent(drawn.id)
+		return err, r.save()
 	}
 	return nil, err
-}
-
-// withdraw forgets the PUK that the card has refused.
-func (r *run) withdraw() error {
-	k := &r.entry.PUK
-	k.Presented = k.Presented[:len(k.Presented)-1]
-	return r.save()
 }
 
 // confirm tells the CA that the card has one of the PUKs presented.
@@ -110,24 +142,24 @@ func (r *run) confirm(ctx context.Context, keeper Keeper) error {
 // refuses is left to [run.kept].
 func (r *run) keepFactory(ctx context.Context) error {
 	if r.told.Known { // then it has none of those presented before
-		r.entry.PUK = keptPUK{}
+		r.entry.PUK = keptPUK{Absent: r.entry.PUK.Absent}
 	}
-	puk, err := r.drawPUK(ctx, r.ca)
+	drawn, err := r.drawPUK(ctx, r.ca)
 	if err != nil {
 		return err
 	}
 	r.entry.PUK.Factory = true
 	r.entry.PUKTried++
-	refused, err := r.present(ctx, factoryPUK, puk)
+	refused, err := r.present(ctx, factoryPUK, drawn)
 	if err != nil {
 		return err
 	}
 	r.entry.PUKSettled, r.told.PUK = true, false
 	switch {
 	case errors.Is(refused, piv.ErrPUKBlocked):
-		return errors.Join(refused, r.withdraw())
+		return errors.Join(refused, r.save())
 	case refused != nil:
-		return r.withdraw()
+		return r.save()
 	}
 	return r.confirm(ctx, r.ca)
 }
@@ -204,15 +236,12 @@ func (r *run) keepAsked(ctx context.Context) error {
 
 // keepInstead replaces old by a PUK that the CA keeps.
 func (r *run) keepInstead(ctx context.Context, old string) (refused, err error) {
-	puk, err := r.drawPUK(ctx, r.ca)
+	drawn, err := r.drawPUK(ctx, r.ca)
 	if err != nil {
 		return nil, err
 	}
-	if refused, err = r.present(ctx, old, puk); err != nil {
-		return nil, err
-	}
-	if refused != nil {
-		return refused, r.withdraw()
+	if refused, err = r.present(ctx, old, drawn); err != nil || refused != nil {
+		return refused, err
 	}
 	return nil, r.confirm(ctx, r.ca)
 }

@@ -72,7 +72,13 @@ type entry struct {
 
 // idle reports whether nothing in e waits for another run.
 func (e *entry) idle() bool {
-	return len(e.Keys) == 0 && e.Ticket == nil && len(e.PUK.Presented) == 0
+	return len(e.Keys) == 0 && e.Ticket == nil && len(e.PUK.Presented) == 0 && len(e.PUK.Absent) == 0
+}
+
+// enrolled drops what is done once certificates are on the card. What is known of PUKs that it
+// hasn't stays.
+func (e *entry) enrolled() {
+	*e = entry{Version: e.Version, CA: e.CA, Card: e.Card, Started: e.Started, PUK: keptPUK{Absent: e.PUK.Absent}}
 }
 
 // forget drops the keys in the making. A renewal's ticket stays.

@@ -1,6 +1,7 @@
 package ceremony
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,25 @@ func (e *UnconfirmedError) Error() string {
 }
 func (e *UnconfirmedError) Unwrap() error { return e.Err }
 
+// A NoPUKError is a CA that has no PUK to give which the card can have: what it keeps it
+// can't open, or the card was never given it, or has refused it. No try is spent.
+type NoPUKError struct {
+	Card    uint32
+	Request uint64 // 0 where none was made
+	Taken   bool   // the request is used up by it
+}
+
+func (e *NoPUKError) Error() string {
+	text := fmt.Sprintf("the CA has no PUK that card %d can have: none that it can open", e.Card)
+	switch {
+	case e.Taken:
+		text += fmt.Sprintf(". No PUK try was spent, but request %d is used up", e.Request)
+	case e.Request != 0:
+		text += fmt.Sprintf(". Nothing was changed, and request %d stays approved", e.Request)
+	}
+	return text
+}
+
 // How long a waiting client lets pass between two looks at its request.
 const (
 	firstLook = time.Second
@@ -84,20 +104,37 @@ func AwaitPUK(ctx context.Context, ca Releaser, card uint32, reason string, told
 }
 
 // Unsettled tells the CA of a PUK that the card has and that it could not be told of
-// before. unblocked reports that a run before has set a new PIN with it.
+// before. unblocked reports that a run before has set a new PIN with it. It fails with
+// *[NoPUKError] where there is no use in asking for the PUK.
 func Unsettled(ctx context.Context, cfg Config, ca Releaser) (unblocked bool, err error) {
 	r, err := newRun(cfg)
 	if err != nil {
 		return false, err
 	}
 	if !r.entry.PUK.Set || len(r.entry.PUK.Presented) == 0 {
-		return false, nil
+		kept, hopeless, err := r.hopeless(ctx, ca)
+		if err == nil && hopeless && len(kept.Pending) > 0 { // else the CA says what it is
+			err = &NoPUKError{Card: kept.Card}
+		}
+		return false, err
 	}
 	unblocked = r.entry.PUK.Unblocked
 	if err := r.confirm(ctx, ca); err != nil {
 		return false, err
 	}
 	return unblocked, r.tidy()
+}
+
+// hopeless reports whether the card has none of the PUKs that the CA keeps and can open.
+func (r *run) hopeless(ctx context.Context, keeper Keeper) (*enroll.KeptPUK, bool, error) {
+	kept, err := keeper.PUK(ctx, r.Card.Info().Serial)
+	if err != nil {
+		return nil, false, fmt.Errorf("asking which PUK the CA keeps: %w", err)
+	}
+	could := slices.ContainsFunc(append(kept.Pending, kept.Current), func(id string) bool {
+		return id != "" && !slices.Contains(r.entry.PUK.Absent, id)
+	})
+	return kept, !could, nil
 }
 
 // Unblock takes the PUK that was approved, gives the card another one that the CA keeps,
@@ -114,10 +151,13 @@ func Unblock(ctx context.Context, cfg Config, ca Releaser, asked *enroll.Asked) 
 	if _, _, err := PUKTries(ctx, r.Card); err != nil && !errors.Is(err, ErrLastPUKTry) {
 		return err
 	}
+	if _, hopeless, err := r.hopeless(ctx, ca); err != nil || hopeless {
+		return cmp.Or(err, error(&NoPUKError{Card: asked.Card, Request: asked.Number}))
+	}
 	if r.pin, err = askNew(ctx, r.UI.NewPIN, CheckPIN); err != nil {
 		return err
 	}
-	puk, err := r.drawPUK(ctx, ca)
+	drawn, err := r.drawPUK(ctx, ca)
 	if err != nil {
 		return err
 	}
@@ -126,18 +166,21 @@ func Unblock(ctx context.Context, cfg Config, ca Releaser, asked *enroll.Asked) 
 	if err != nil {
 		return fmt.Errorf("taking the PUK: %w", err)
 	}
-	if err := r.replaceReleased(ctx, released, puk); err != nil {
+	if err := r.replaceReleased(ctx, asked, released, drawn); err != nil {
 		return err
 	}
-	return r.unblock(ctx, ca, puk)
+	return r.unblock(ctx, ca, drawn.puk)
 }
 
-// replaceReleased gives the card puk in place of the one that it has of those released. It
-// spends the last try only where there is but one: then nobody has another.
-func (r *run) replaceReleased(ctx context.Context, released *enroll.ReleasedPUK, puk string) error {
+// replaceReleased gives the card the PUK drawn in place of the one that it has of those released:
+// no try is spent on those that it can't have. It spends the last try only where there is
+// but one: then nobody has another.
+func (r *run) replaceReleased(ctx context.Context, asked *enroll.Asked, released *enroll.ReleasedPUK, drawn drawnPUK) error {
 	r.UI.Step(StepReplace)
-	next := r.entry.PUK.Presented[len(r.entry.PUK.Presented)-1] // the CA keeps it already
-	olds := slices.DeleteFunc(released.PUKs, func(p enroll.PUK) bool { return p.ID == next })
+	olds := slices.DeleteFunc(released.PUKs, func(p enroll.PUK) bool { return slices.Contains(r.entry.PUK.Absent, p.ID) })
+	if len(olds) == 0 {
+		return &NoPUKError{Card: asked.Card, Request: asked.Number, Taken: true}
+	}
 	if _, _, err := PUKTries(ctx, r.Card); err != nil && len(olds) > 1 {
 		return err
 	}
@@ -149,14 +192,14 @@ func (r *run) replaceReleased(ctx context.Context, released *enroll.ReleasedPUK,
 			}
 		}
 		var err error
-		if refused, err = r.present(ctx, old.PUK, puk); refused == nil || err != nil {
+		if refused, err = r.present(ctx, old.PUK, drawn); refused == nil || err != nil {
 			return err
 		}
+		if errors.As(refused, new(*piv.WrongPINError)) {
+			r.entry.PUK.absent(old.ID)
+		}
 	}
-	if refused == nil {
-		return errors.New("the CA released no PUK")
-	}
-	return errors.Join(fmt.Errorf("the PUK that the CA keeps is not the card's: %w", refused), r.withdraw())
+	return errors.Join(fmt.Errorf("the PUK that the CA keeps is not the card's: %w", refused), r.save())
 }
 
 // mayTryPUK refuses to go on where one try is left after this refusal, or none.
@@ -193,5 +236,5 @@ func (r *run) tidy() error {
 	if r.entry.idle() {
 		return r.Journal.done(r.entry.Card)
 	}
-	return nil
+	return r.save()
 }

@@ -182,7 +182,7 @@ func (r *run) secure(ctx context.Context, isNew bool) error {
 	r.UI.Step(StepSecure)
 	if r.entry.PINSet {
 		// The card was reset since: what the journal knows of its PUK is past.
-		r.entry.PINSet, r.entry.PUKTried, r.entry.PUKSettled, r.entry.PUK = false, 0, false, keptPUK{}
+		r.entry.PINSet, r.entry.PUKTried, r.entry.PUKSettled, r.entry.PUK = false, 0, false, keptPUK{Absent: r.entry.PUK.Absent}
 	}
 	wantsPUK, note := r.wantsPUK()
 	r.UI.Note("this card has the factory's PIN: it gets " + note)
