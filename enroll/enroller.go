@@ -219,7 +219,7 @@ func (e *Enroller) Offer(ctx context.Context, id *Identity, profile string, card
 	nonce := e.noncer.make(id.Account.Name)
 	out := &Offer{
 		Profile: own.Profile, Account: id.Account.Name, Subject: own.Subject, SANs: own.SANs,
-		Nonce: nonce, NonceExpires: nonce.expires(), Plan: own.Plan,
+		Nonce: nonce, NonceExpires: nonce.expires().Truncate(time.Second), Plan: own.Plan,
 		LifetimeSeconds: own.LifetimeSeconds, Issuer: e.issuer.ID(), EscrowKey: escrow,
 	}
 	for _, name := range p.With {

@@ -14,7 +14,7 @@ import (
 
 // A Nonce shows that a CSR was signed just now and for this server: an
 // attestation has no date of its own. It is 40 bytes: when it expires
-// (seconds since 1970, 8 bytes, big-endian), 16 random ones, and 16 of an
+// (nanoseconds since 1970, 8 bytes, big-endian), 16 random ones, and 16 of an
 // HMAC-SHA256 over both and the account's name. The server keeps only those that
 // were used. In JSON it is base64url without padding.
 type Nonce []byte
@@ -50,7 +50,7 @@ func (n Nonce) String() string { return nonceText.EncodeToString(n) }
 
 // expires is when the nonce ends; n has its full length.
 func (n Nonce) expires() time.Time {
-	return time.Unix(int64(binary.BigEndian.Uint64(n)), 0).UTC()
+	return time.Unix(0, int64(binary.BigEndian.Uint64(n))).UTC()
 }
 
 // A noncer makes nonces and knows its own again.
@@ -70,7 +70,7 @@ func newNoncer(ctx context.Context, store Store, now func() time.Time) (*noncer,
 
 func (m *noncer) make(account string) Nonce {
 	n := make(Nonce, nonceLength)
-	binary.BigEndian.PutUint64(n, uint64(m.now().Add(nonceTTL).Unix()))
+	binary.BigEndian.PutUint64(n, uint64(m.now().Add(nonceTTL).UnixNano()))
 	_, _ = rand.Read(n[8:24]) // it never fails (crypto/rand)
 	copy(n[24:], m.tag(n[:24], account))
 	return n

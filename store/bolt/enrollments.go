@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -337,9 +338,12 @@ func (t *tx) forgetNonces(then time.Time, limit int) (int, error) {
 	return len(keys), nil
 }
 
-// nonceKey begins with the expiry, so that nonces are added at one end and
-// forgotten at the other. A nonce holds its expiry, so it has but one key.
-func nonceKey(e enroll.Enrollment) []byte { return append(timeKey(e.NonceExpires), e.Nonce[:]...) }
+// nonceKey begins with the expiry, so that nonces are added at one end, those used at once
+// side by side, and forgotten at the other. A nonce holds its expiry, so it has but one key.
+func nonceKey(e enroll.Enrollment) []byte {
+	key := binary.BigEndian.AppendUint32(timeKey(e.NonceExpires), uint32(e.NonceExpires.Nanosecond()))
+	return append(key, e.Nonce[:]...)
+}
 
 // enrolledKey is account NUL csr.
 func enrolledKey(account string, csr [32]byte) []byte {

@@ -22,7 +22,7 @@ var (
 	// bucketCodeExpiry finds the codes that end: expiry hash -> account. One that
 	// was used stays in it until then.
 	bucketCodeExpiry = []byte("codes.expiry")
-	bucketNonces     = []byte("nonces")       // expiry hash -> present
+	bucketNonces     = []byte("nonces")       // expiry its-nanoseconds hash -> present
 	bucketCerts      = []byte("certificates") // [certKey] -> certificate, but for its revocation
 	// bucketEnrolled finds an account's certificates, and the one for a CSR:
 	// account NUL SHA-256 of the CSR -> key in bucketCerts.
