@@ -62,3 +62,12 @@ func devicesInWords(p *enroll.Plan) (parts []string) {
 	add(p.PUKEscrow, "a PUK that the CA keeps, sealed")
 	return parts
 }
+
+// listed is "signing in slot 9c, encryption in slot 9d".
+func listed(all []Missing) string {
+	var words []string
+	for _, m := range all {
+		words = append(words, m.String())
+	}
+	return strings.Join(words, ", ")
+}
