@@ -78,7 +78,8 @@ func (c *check) all() error {
 	var all size
 	parts := map[int]size{}
 	var before ca.Certificate
-	err := c.t.entriesOf(c.issuer, 0, func(entries []byte) error {
+	read := func([]byte) error { return c.s.turnPages(c.ctx, c.t, pagesPerBlock) }
+	err := c.t.entriesOf(c.issuer, 0, read, func(entries []byte) error {
 		for len(entries) > 0 {
 			serial, entry, err := firstEntry(entries)
 			if err != nil {
@@ -98,7 +99,7 @@ func (c *check) all() error {
 			sum.add(one)
 			parts[cert.Partition] = sum
 		}
-		return c.s.turnPages(c.ctx, c.t, pagesPerBlock)
+		return nil
 	})
 	if err != nil {
 		return err

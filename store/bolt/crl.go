@@ -22,13 +22,16 @@ func (s *Store) RevokedEntries(ctx context.Context, scope revocation.Scope, begi
 			return err
 		}
 		octets := int64(0)
-		err = t.entriesOf(scope.Issuer, scope.Partition, func(entries []byte) error {
-			if err := s.turnPages(ctx, t, pagesPerBlock); err != nil {
-				return err
-			}
+		var passed passage
+		read := func(block []byte) error {
+			passed.over(t.Tx, block)
+			return s.turnPages(ctx, t, 1)
+		}
+		err = t.entriesOf(scope.Issuer, scope.Partition, read, func(entries []byte) error {
 			octets += int64(len(entries))
 			return yield(entries)
 		})
+		passed.release(t.Tx)
 		if err != nil {
 			return err
 		}

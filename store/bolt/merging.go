@@ -10,8 +10,9 @@ import (
 )
 
 // entriesOf calls yield with the entries of the scope, in order, in pieces: of each
-// block as it is, where nothing in it is fresh.
-func (t *tx) entriesOf(issuer string, partition int, yield func(entries []byte) error) error {
+// block as it is, where nothing in it is fresh. Before that, it calls read with the block as
+// it lies in the file.
+func (t *tx) entriesOf(issuer string, partition int, read, yield func([]byte) error) error {
 	fresh, err := t.freshOf(issuer)
 	if err != nil {
 		return err
@@ -25,6 +26,9 @@ func (t *tx) entriesOf(issuer string, partition int, yield func(entries []byte) 
 	for k, v := range pairs(t.Bucket(bucketBlocks).Cursor(), prefix) {
 		entries, err := blockEntries(v)
 		if err != nil {
+			return err
+		}
+		if err := read(v); err != nil {
 			return err
 		}
 		place := k[len(textKey(issuer)):]

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"sync/atomic"
+	"unsafe"
 
 	"go.etcd.io/bbolt"
 )
@@ -53,4 +54,40 @@ func (r *resident) touched(t *bbolt.Tx, n int) {
 		}
 		release(t, int(r.last.Add(1)%residentParts))
 	}
+}
+
+// A passage is the part of the file that a long reading has passed since it let go of some.
+// To let go of that alone, and not of all, spares those who read elsewhere
+// meanwhile the faults.
+type passage struct {
+	from, to uintptr
+	octets   int
+}
+
+// passageSize is how many octets are read before their pages are let go of.
+const passageSize = 1 << 20
+
+// over counts a value, which lies in the file's map or in memory of this process.
+func (p *passage) over(t *bbolt.Tx, value []byte) {
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(value)))
+	to := from + uintptr(len(value))
+	if p.octets == 0 {
+		p.from, p.to = from, to
+	}
+	p.from, p.to = min(p.from, from), max(p.to, to)
+	if p.octets += len(value); p.octets >= passageSize {
+		p.release(t)
+	}
+}
+
+// release lets go of what was passed, as far as it is in the map, with the neighbours that
+// the system has mapped at a fault.
+func (p *passage) release(t *bbolt.Tx) {
+	const window = 16 << 12
+	begin := t.DB().Info().Data
+	from, to := max(p.from&^(window-1), begin), min((p.to+window-1)&^(window-1), begin+uintptr(t.Size())&^4095)
+	if p.octets > 0 && from < to {
+		releaseRange(from, to)
+	}
+	*p = passage{}
 }

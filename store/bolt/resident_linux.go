@@ -49,3 +49,8 @@ func release(t *bbolt.Tx, part int) {
 	// A failure means more memory, nothing worse.
 	_, _, _ = unix.Syscall(unix.SYS_MADVISE, t.DB().Info().Data+uintptr(start), uintptr(length), unix.MADV_DONTNEED)
 }
+
+// releaseRange does the same for that part of the map.
+func releaseRange(from, to uintptr) {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
+}
