@@ -112,7 +112,7 @@ func (s *server) setEscrow(keys *keyring) {
 }
 
 // memoryGoal is how much memory the Go runtime works to stay within, in octets:
-// with it, the whole process stays below 40 MiB under 32 busy clients. It is
+// with it, the whole process stays below 38 MiB under 32 busy clients. It is
 // no bound: where there is more to hold, the collector just works harder.
 const memoryGoal = 22 << 20
 
