@@ -48,9 +48,16 @@ type NewAccount struct {
 	Profiles []string
 	// Password may be "": the account then enrolls by code.
 	Password string
+	// SamePerson says that this is who had an account of that name before, whose certificates in
+	// force are therefore theirs.
+	SamePerson bool
 }
 
-// Add makes an account: [ErrExists] where there is one of that name; any other
+// ErrNameInForce is the name of an account that is no more, under which certificates are in
+// force or on hold: they would be the new account's.
+var ErrNameInForce = errors.New("certificates in force bear this name")
+
+// Add makes an account: [ErrExists] where there is one of that name, [ErrNameInForce]; any other
 // error than the store's says what is wrong with n.
 func (s *Accounts) Add(ctx context.Context, n NewAccount, by string) (Account, error) {
 	a := Account{
@@ -60,6 +67,13 @@ func (s *Accounts) Add(ctx context.Context, n NewAccount, by string) (Account, e
 	s.fillIn(&a)
 	if err := s.check(&a); err != nil {
 		return Account{}, err
+	}
+	former, err := s.inForce(ctx, a.Name)
+	switch {
+	case err != nil:
+		return Account{}, fmt.Errorf("account %s: %w", a.Name, err)
+	case former && !n.SamePerson:
+		return Account{}, fmt.Errorf("account %s: %w", a.Name, ErrNameInForce)
 	}
 	if n.Password != "" {
 		if err := checkPassword(n.Name, n.Password); err != nil {
@@ -73,10 +87,31 @@ func (s *Accounts) Add(ctx context.Context, n NewAccount, by string) (Account, e
 	}
 	e := s.event(by, "account.add", a.Name)
 	e.Detail = detailOf(&a)
+	if former {
+		e.Detail["same_person"] = "true"
+	}
 	if err := s.store.AddAccount(ctx, a, e); err != nil {
 		return Account{}, fmt.Errorf("account %s: %w", a.Name, err)
 	}
 	return a, nil
+}
+
+// inForce reports whether there is no account of that name and certificates of one are in
+// force or on hold. While there is none, nobody is issued any.
+func (s *Accounts) inForce(ctx context.Context, name string) (bool, error) {
+	if _, err := s.store.Account(ctx, name); !errors.Is(err, ErrNotFound) {
+		return false, err // one that is there is told of by the store
+	}
+	certs, err := s.store.CertificatesOf(ctx, name, MaxHolding)
+	if err != nil {
+		return false, err
+	}
+	for i := range certs {
+		if status := statusOf(&certs[i], s.now()); status == StatusGood || status == StatusHeld {
+			return true, nil
+		}
+	}
+	return len(certs) == MaxHolding, nil // more than are looked at
 }
 
 func (s *Accounts) fillIn(a *Account) {

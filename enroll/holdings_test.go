@@ -395,3 +395,56 @@ func TestACardThatIsNoneIsNotAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// A name that certificates in force bear is given to nobody else, and neither are the cards
+// that they are on.
+func TestANameInForce(t *testing.T) {
+	c := newCustody(t)
+	alice := c.withPassword("alice")
+	key := catest.Key(t)
+	issued := c.enrolled(alice, "user", wish{key: key})
+	must(c.Assign(ctx, 8, "alice", "", "@operator", false))
+	f := must(c.Leave(ctx, "alice", enroll.Leaving{Remove: true}, "@operator", false))
+	if len(f.Cards) != 1 || f.Cards[0].Serial != 8 || len(f.Revoked) != 0 {
+		t.Errorf("%+v", f)
+	}
+	if got := must(c.store.Card(ctx, card)); got.State != enroll.CardAssigned || got.Account != "alice" {
+		t.Errorf("the card is %+v", got)
+	}
+	bob := c.withPassword("bob")
+	_, err := bob.Plan(ctx, "user", card)
+	refused(t, err, 403, "card.assigned")
+	_, err = bob.Submit(ctx, enroll.Request{Profile: "user", CSR: wish{key: catest.Key(t), nonce: must(bob.Plan(ctx, "user", 0)).Nonce}.csr(t)})
+	refused(t, err, 403, "card.assigned")
+
+	other := enroll.NewAccount{Name: "alice", FullName: "Alice Other", Email: "other@example.com", Password: password}
+	_, err = c.enroll.Accounts().Add(ctx, other, "@operator")
+	wants(t, err, enroll.ErrNameInForce)
+	_, err = c.withCertificate(issued, key).Plan(ctx, "user", 0)
+	refused(t, err, 401, "certificate.unknown")
+	hold := ca.Revocation{At: c.now().UTC().Truncate(time.Second), Reason: ca.CertificateHold, By: "@operator"}
+	if err := c.store.Revoke(ctx, c.ca.Issuer.ID(), issued.Serial, hold, audit.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.enroll.Accounts().Add(ctx, other, "@operator")
+	wants(t, err, enroll.ErrNameInForce)
+	if err := c.store.Release(ctx, c.ca.Issuer.ID(), issued.Serial, audit.Event{}); err != nil {
+		t.Fatal(err)
+	}
+
+	same := other
+	same.SamePerson = true
+	must(c.enroll.Accounts().Add(ctx, same, "@operator"))
+	must(c.withCertificate(issued, key).Plan(ctx, "user", card))
+
+	// Once it is taken back, the name is free, and so is the card.
+	must(c.Leave(ctx, "alice", enroll.Leaving{Remove: true}, "@operator", false))
+	gone := ca.Revocation{At: c.now().UTC().Truncate(time.Second), Reason: ca.CessationOfOperation, By: "@operator"}
+	if err := c.store.Revoke(ctx, c.ca.Issuer.ID(), issued.Serial, gone, audit.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	must(c.enroll.Accounts().Add(ctx, other, "@operator"))
+	if got := must(c.store.Card(ctx, card)); got.State != enroll.CardInventory || got.Account != "" {
+		t.Errorf("the card is %+v", got)
+	}
+}

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,7 +22,8 @@ type Leaving struct {
 // Leave keeps the account from logging in and enrolling, or deletes it, and with it, if so
 // wanted, all that hangs on it: certificates in force or on hold are revoked, unused codes
 // deleted, allowances ended, and its cards go into the inventory, but for those that are lost
-// or retired. [ErrNotFound] where there is no such account, [ErrTooMany].
+// or retired. What has no one without the account goes with it in any case: its codes, and its
+// cards on which no certificates of its stand. [ErrNotFound] where there is no such account, [ErrTooMany].
 func (s *Holdings) Leave(ctx context.Context, account string, l Leaving, by string, dry bool) (Fall, error) {
 	if l.Revoke != nil {
 		if err := checkReason(*l.Revoke); err != nil {
@@ -37,6 +39,8 @@ func (s *Holdings) Leave(ctx context.Context, account string, l Leaving, by stri
 		if l.Revoke != nil {
 			f.fallFrom(&a, *l.Revoke)
 			detail["reason"], detail["revoked"] = l.Revoke.String(), strconv.Itoa(len(f.fall.Revoked))
+		} else if l.Remove {
+			f.fallWith(&a)
 		}
 		f.fall.Again = a.Disabled && !l.Remove && f.decision.unchanged()
 		if f.fall.Again {
@@ -59,6 +63,21 @@ func (f *fate) fallFrom(a *Account, reason ca.Reason) {
 	for _, c := range f.Certificates {
 		f.take(c, reason)
 	}
+	f.dropCodes(a)
+	f.returnCards(func(Card) bool { return true })
+	f.disallow(func(Allowance) bool { return true })
+	a.Temporary = nil
+}
+
+// fallWith has fall what can't be without the account, while its certificates stand.
+func (f *fate) fallWith(a *Account) {
+	f.dropCodes(a)
+	f.returnCards(func(card Card) bool {
+		return !slices.ContainsFunc(f.Certificates, func(c ca.Certificate) bool { return c.Card != nil && c.Card.Serial == card.Serial })
+	})
+}
+
+func (f *fate) dropCodes(a *Account) {
 	for _, c := range f.Codes {
 		f.decision.Codes = append(f.decision.Codes, c.Hash)
 		f.fall.Codes = append(f.fall.Codes, c)
@@ -67,8 +86,12 @@ func (f *fate) fallFrom(a *Account, reason ca.Reason) {
 			Detail: map[string]string{"profile": c.Profile, "expires": c.Expires.Format(time.RFC3339)},
 		})
 	}
+}
+
+// returnCards has those of the account's cards that are assigned, and that which chooses, go into the inventory.
+func (f *fate) returnCards(which func(Card) bool) {
 	for _, c := range f.Cards {
-		if c.State != CardAssigned {
+		if c.State != CardAssigned || !which(c) {
 			continue
 		}
 		e := cardEvent("card.return", c, f.at, f.by)
@@ -78,6 +101,4 @@ func (f *fate) fallFrom(a *Account, reason ca.Reason) {
 		f.fall.Cards = append(f.fall.Cards, c)
 		f.decision.Events = append(f.decision.Events, e)
 	}
-	f.disallow(func(Allowance) bool { return true })
-	a.Temporary = nil
 }

@@ -40,7 +40,9 @@ type Store interface {
 	ca.SerialStore
 	EscrowStore
 
-	// AddAccount stores a new account: ErrExists where there is one of that name.
+	// AddAccount stores a new account: ErrExists where there is one of that name. Cards that are
+	// still assigned to the name are nobody's from then on, but for those on which certificates
+	// of its are in force or on hold at the event's time.
 	AddAccount(ctx context.Context, a Account, e audit.Event) error
 	// Account returns the account of that name, or ErrNotFound.
 	Account(ctx context.Context, name string) (Account, error)
@@ -53,8 +55,10 @@ type Store interface {
 	// such account.
 	ChangeAccount(ctx context.Context, name string, change func(*Account) error, e audit.Event) (Account, error)
 	// RemoveAccount deletes the account and its unused codes, or returns
-	// ErrNotFound. Its certificates, its keys and the codes it used stay; its cards
-	// are nobody's from then on, and those assigned go into the inventory.
+	// ErrNotFound. Its certificates, its keys and the codes it used stay. Its cards
+	// are nobody's from then on, and those assigned go into the inventory; but those on which
+	// certificates of its are in force or on hold at the event's time stay assigned to the name,
+	// so that nobody else enrolls on them. Of none of them is a PUK its any longer.
 	RemoveAccount(ctx context.Context, name string, e audit.Event) error
 
 	// AddCode stores a code: ErrNotFound where its account isn't there,

@@ -11,8 +11,13 @@ func (f *fallen) any() bool {
 	return f.certificates()+len(f.Codes)+len(f.Cards)+len(f.Ended) > 0
 }
 
-// describe names what falls, on lines that are set in.
-func (f *fallen) describe(w io.Writer) {
+// describe names what falls, and how, on lines that are set in.
+func (f *fallen) describe(w io.Writer) { f.name(w, true) }
+
+// list names the same, of which nobody has said yet what shall become of it.
+func (f *fallen) list(w io.Writer) { f.name(w, false) }
+
+func (f *fallen) name(w io.Writer, falls bool) {
 	for _, list := range []struct {
 		certs []fallenCert
 		what  string
@@ -22,7 +27,11 @@ func (f *fallen) describe(w io.Writer) {
 				fmt.Fprintf(w, "  and %s more\n", certificates(len(list.certs)-i))
 				break
 			}
-			fmt.Fprintf(w, "  certificate %s %s\n", c, list.what)
+			what := ""
+			if falls {
+				what = " " + list.what
+			}
+			fmt.Fprintf(w, "  certificate %s%s\n", c, what)
 		}
 	}
 	for _, code := range f.Codes {
@@ -33,7 +42,11 @@ func (f *fallen) describe(w io.Writer) {
 		fmt.Fprintf(w, "  an unused code for %s, until %s\n", profile, code.Expires.UTC().Format(timeFormat))
 	}
 	if len(f.Cards) > 0 {
-		fmt.Fprintf(w, "  %s, to be nobody's\n", cardsInWords(f.Cards))
+		what := ""
+		if falls {
+			what = ", to be nobody's"
+		}
+		fmt.Fprintf(w, "  %s%s\n", cardsInWords(f.Cards), what)
 	}
 	for _, a := range f.Ended {
 		fmt.Fprintf(w, "  the allowance for temporary certificates of profile %s, until %s\n", a.Profile, a.Until.UTC().Format(timeFormat))

@@ -136,6 +136,9 @@ func problemOf(err error) *problem.Problem {
 		set("not-found", "Not found", http.StatusNotFound)
 	case errors.Is(err, enroll.ErrExists):
 		set("exists", "Exists already", http.StatusConflict)
+	case errors.Is(err, enroll.ErrNameInForce):
+		set("exists", "Exists already", http.StatusConflict)
+		p.Hint = "They would be the new person's: \"signetd cert revoke --user NAME\" first. If it is the same person again: --same-person."
 	case errors.Is(err, revocation.ErrAlreadyRevoked):
 		set("already-revoked", "Revoked already", http.StatusConflict)
 	case errors.Is(err, revocation.ErrNotOnHold):

@@ -37,6 +37,8 @@ type newUser struct {
 	Roles    []enroll.Role `json:"roles"`
 	Profiles []string      `json:"profiles"`
 	Password string        `json:"password"`
+	// SamePerson is as [enroll.NewAccount] has it.
+	SamePerson bool `json:"same_person,omitempty"`
 }
 
 // named is the input of operations on one account; Password is user.passwd's.

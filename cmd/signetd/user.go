@@ -41,7 +41,8 @@ func userAdd() *cli.Command {
 			&cli.StringSliceFlag{Name: "role", Usage: "`ROLE` user, officer, admin or auditor; may be given more than once (default: user)"},
 			&cli.StringSliceFlag{Name: "profile", Usage: "a `PROFILE` that the account may enroll for; may be given more than once (default: user)"},
 			userPasswordFlag(),
-			&cli.BoolFlag{Name: "no-password", Usage: "the account enrolls by one-time code alone"}),
+			&cli.BoolFlag{Name: "no-password", Usage: "the account enrolls by one-time code alone"},
+			&cli.BoolFlag{Name: "same-person", Usage: "an account of this name was removed, and this is the same person: certificates in force are theirs"}),
 		Action: func(c *cli.Context) error {
 			args, err := command.Args(c, "NAME")
 			if err != nil {
@@ -49,6 +50,7 @@ func userAdd() *cli.Command {
 			}
 			in := newUser{
 				Name: args[0], FullName: c.String("full-name"), Email: c.String("email"), Profiles: c.StringSlice("profile"),
+				SamePerson: c.Bool("same-person"),
 			}
 			for _, r := range c.StringSlice("role") {
 				in.Roles = append(in.Roles, enroll.Role(r))

@@ -20,7 +20,8 @@ func userLeave(name, usage, operation string) *cli.Command {
 		Name: name, Usage: usage, ArgsUsage: "NAME",
 		Description: "It shows what hangs on the account: certificates in force, unused codes, cards, allowances for\n" +
 			"temporary certificates. With --revoke all of it falls in one step: certificates are revoked, codes deleted,\n" +
-			"cards go into the inventory. With --keep it stays as it is. With neither, it is asked at a terminal.",
+			"cards go into the inventory. With --keep it stays as it is; of an account that is removed, certificates\n" +
+			"stay, and the cards with them stay assigned to its name. With neither, it is asked at a terminal.",
 		Flags: reportFlags(
 			&cli.StringFlag{Name: "revoke", Usage: "take back what hangs on it, for `REASON` of RFC 5280: cessationOfOperation, affiliationChanged, …"},
 			&cli.BoolFlag{Name: "keep", Usage: "leave what hangs on it as it is"},
@@ -58,7 +59,8 @@ func leave(c *cli.Context, action, operation string, in userStep) error {
 		return err
 	}
 	defer client.close()
-	if err := wanted(c, client, action, operation, &in); err != nil {
+	hangs, err := wanted(c, client, action, operation, &in)
+	if err != nil {
 		return err
 	}
 	in.Dry = false
@@ -66,65 +68,72 @@ func leave(c *cli.Context, action, operation string, in userStep) error {
 	if err := client.call(c.Context, operation, in, &out); err != nil {
 		return err
 	}
-	return report(c, out, func(w io.Writer) { out.print(w, action, in.Reason) })
+	return report(c, out, func(w io.Writer) { out.print(w, action, in.Reason, hangs) })
 }
 
-// wanted shows what hangs on the account, and has it said what shall become of that.
-func wanted(c *cli.Context, client *operatorClient, action, operation string, in *userStep) error {
+// wanted shows what hangs on the account, has it said what shall become of that, and returns it.
+func wanted(c *cli.Context, client *operatorClient, action, operation string, in *userStep) (hangs userGone, err error) {
 	would := *in
 	if would.Dry = true; would.Reason == "" {
 		would.Reason = ca.Unspecified.String()
 	}
-	var falls userGone
-	if err := client.call(c.Context, operation, would, &falls); err != nil {
-		return err
+	if err := client.call(c.Context, operation, would, &hangs); err != nil {
+		return hangs, err
 	}
-	if !falls.any() {
-		return nil
+	if !hangs.any() {
+		return hangs, nil
 	}
 	w, terminal := c.App.ErrWriter, term.IsTerminal(int(os.Stdin.Fd()))
 	fmt.Fprintf(w, "What hangs on %s:\n", in.Name)
-	falls.describe(w)
+	hangs.list(w)
 	// Without a certificate there is nothing that anyone could go on using.
-	if c.Bool("keep") || in.Reason == "" && !terminal && falls.certificates() == 0 {
-		fmt.Fprintln(w, "All of it stays as it is.")
-		return nil
+	if c.Bool("keep") || in.Reason == "" && !terminal && hangs.certificates() == 0 {
+		return hangs, nil
 	}
 	const script = "In a script, give --keep, or --revoke REASON and --yes."
 	if in.Reason != "" {
 		if c.Bool("yes") {
-			return nil
+			return hangs, nil
 		}
-		return confirm(c, action, script)
+		return hangs, confirm(c, action, script)
 	}
 	if !terminal {
-		return exit.With(exit.Usage, errors.New("what shall become of what hangs on "+in.Name+" is not said; nothing was changed"), script)
+		return hangs, exit.With(exit.Usage, errors.New("what shall become of what hangs on "+in.Name+" is not said; nothing was changed"), script)
 	}
 	answer, err := askLine(c, "Type \"keep\" to leave all of that, or the reason to take it back for (cessationOfOperation, affiliationChanged, keyCompromise, …): ", script)
 	if err != nil || answer == "keep" {
-		return err
+		return hangs, err
 	}
 	if _, err := lastingReason(answer); err != nil {
-		return exit.With(exit.Failed, errNotConfirmed, "")
+		return hangs, exit.With(exit.Failed, errNotConfirmed, "")
 	}
 	in.Reason = answer
-	return nil
+	return hangs, nil
 }
 
-// print reports what was done.
-func (g userGone) print(w io.Writer, action, reason string) {
+// print reports what was done of what hung on the account.
+func (g userGone) print(w io.Writer, action, reason string, hung userGone) {
+	n := hung.certificates()
 	switch {
 	case action == "remove":
 		fmt.Fprintf(w, "Removed %s.\n", g.Name)
-		if reason == "" {
-			fmt.Fprintf(w, "Certificates stay in force: \"signetd cert list --user %s\" names them.\n", g.Name)
+		if reason == "" && n > 0 {
+			fmt.Fprintf(w, "%s in force: \"signetd cert list --user %s\" names them. Cards with them stay assigned to %s.\n", stayCertificates(n), g.Name, g.Name)
 		}
 	case g.Again:
 		fmt.Fprintf(w, "%s was disabled already.\n", g.Name)
 	default:
 		fmt.Fprintf(w, "Disabled %s: no log-in, no enrollment.\n", g.Name)
+		if reason == "" && hung.any() {
+			fmt.Fprintln(w, "What hangs on it stays as it is.")
+		}
 	}
-	if reason != "" {
-		g.fallen.print(w)
+	g.fallen.print(w)
+}
+
+func stayCertificates(n int) string {
+	if n == 1 {
+		return "1 certificate stays"
 	}
+	return certificates(n) + " stay"
 }

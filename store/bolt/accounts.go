@@ -26,7 +26,8 @@ func (s *Store) AddAccount(ctx context.Context, a enroll.Account, e audit.Event)
 		if t.has(bucketAccounts, key) {
 			return enroll.ErrExists
 		}
-		return errors.Join(t.put(bucketAccounts, key, record), t.log(event))
+		// What an account of that name, removed long ago, has left.
+		return errors.Join(t.freeCards(a.Name, e.Time), t.put(bucketAccounts, key, record), t.log(event))
 	})
 }
 

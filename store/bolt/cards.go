@@ -118,15 +118,23 @@ func (t *tx) cardsOf(account string) (cards []enroll.Card, err error) {
 	return cards, nil
 }
 
-// freeCards makes the account's cards nobody's.
+// freeCards makes the account's cards nobody's, but for those on which certificates of its
+// are in force or on hold at that time.
 func (t *tx) freeCards(account string, at time.Time) error {
 	cards, err := t.cardsOf(account)
+	if err != nil || len(cards) == 0 {
+		return err
+	}
+	used, err := t.cardsInUse(account, at)
 	if err != nil {
 		return err
 	}
 	for _, c := range cards {
 		if err := t.unprove(c.Serial, account); err != nil {
 			return err
+		}
+		if used[c.Serial] {
+			continue
 		}
 		c.Account, c.Changed = "", at
 		if c.State == enroll.CardAssigned {
@@ -137,6 +145,27 @@ func (t *tx) freeCards(account string, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// cardsInUse are those on which certificates of the account, of whichever issuer, have not expired
+// at that time and are not revoked for good.
+func (t *tx) cardsInUse(account string, at time.Time) (map[uint32]bool, error) {
+	used := map[uint32]bool{}
+	for _, key := range t.enrolledBy(account) {
+		head, err := headOf(t.get(bucketCerts, key))
+		if err != nil {
+			return nil, err
+		}
+		if head.card == 0 || used[head.card] || !head.notAfter.After(at) {
+			continue
+		}
+		c, err := t.certificate(key)
+		if err != nil {
+			return nil, err
+		}
+		used[head.card] = c.Revocation == nil || onHold(c.Revocation)
+	}
+	return used, nil
 }
 
 // noted returns e's card as it is to be stored when e is, nil where it is stored

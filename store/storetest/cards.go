@@ -66,11 +66,25 @@ func testCards(t *testing.T, f *fixture) {
 	free := want
 	free.State, free.Account = enroll.CardInventory, ""
 	f.put(t, free)
-	must(t, enrolls("bob", 11))
+	stands := f.enrolled(t, f.carded("bob", 11))
 	want.Account, want.Holders = "bob", []string{"alice", "bob"}
 	equal(t, f.card(t, 11), want)
+	// A card on which bob's certificate stands stays his when he is removed, and after that
+	// nobody's once it doesn't.
 	must(t, f.RemoveAccount(f.ctx, "bob", f.event("account.remove", "bob")))
+	equal(t, f.card(t, 11), want)
+	f.unchanged(t, enroll.ErrCardAssigned, func() error { return enrolls("alice", 11) })
+	f.account(t, "bob")
+	equal(t, f.card(t, 11), want)
+	must(t, f.RemoveAccount(f.ctx, "bob", f.event("account.remove", "bob")))
+	must(t, f.Revoke(f.ctx, stands.Issuer, stands.Serial, ca.Revocation{At: f.now, Reason: ca.Superseded, By: "an officer"}, f.event("certificate.revoke", "bob")))
+	f.account(t, "bob")
 	want.Account, want.State = "", enroll.CardInventory
+	equal(t, f.card(t, 11), want)
+	held := f.enrolled(t, f.carded("bob", 11))
+	must(t, f.Revoke(f.ctx, held.Issuer, held.Serial, ca.Revocation{At: f.now, Reason: ca.CertificateHold, By: "an officer"}, f.event("certificate.hold", "bob")))
+	must(t, f.RemoveAccount(f.ctx, "bob", f.event("account.remove", "bob")))
+	want.Account, want.State = "bob", enroll.CardAssigned
 	equal(t, f.card(t, 11), want)
 
 	must(t, enrolls("alice", 5))
@@ -274,7 +288,7 @@ func testChangeHolding(t *testing.T, f *fixture) {
 	}))
 	_, err = f.Account(f.ctx, "alice")
 	fails(t, err, enroll.ErrNotFound)
-	equal(t, f.card(t, 11).Account, "")
+	equal(t, f.card(t, 11).Account, "alice") // the certificate released is on it
 }
 
 var nilRevocation *ca.Revocation
