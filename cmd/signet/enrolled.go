@@ -21,7 +21,7 @@ type enrolled struct {
 	Resumed    bool        `json:"resumed"`
 	Secured    bool        `json:"secured"`
 	Superseded []ca.Serial `json:"superseded,omitempty"` // of the key that was replaced, revoked
-	Kept       string      `json:"kept,omitempty"`       // the slot where that key is now
+	Kept       []string    `json:"kept,omitempty"`       // the slots where keys that were replaced are now
 	Missing    []missing   `json:"missing,omitempty"`    // keys that the profile has and the card hasn't
 	Renewed    bool        `json:"renewed,omitempty"`
 }
@@ -64,8 +64,8 @@ func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed 
 	for _, m := range r.Missing {
 		out.Missing = append(out.Missing, missing{m.Profile, m.Slot.String()})
 	}
-	if r.Kept != nil {
-		out.Kept = r.Kept.Slot.String()
+	for _, k := range r.Kept {
+		out.Kept = append(out.Kept, k.Slot.String())
 	}
 	// What was done is done: it isn't spoiled by a disk that is full.
 	if err := n.sawInstalled(r); err != nil {
@@ -82,7 +82,7 @@ func (e *enrolled) print(c *cli.Context) {
 		}
 		describe(c.App.Writer, i.x509)
 	}
-	if e.Kept != "" {
-		printf(c, "The old key is in slot %s, to read what was encrypted to it.\n", e.Kept)
+	for _, slot := range e.Kept {
+		printf(c, "The old key is in slot %s, to read what was encrypted to it.\n", slot)
 	}
 }

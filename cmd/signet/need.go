@@ -99,8 +99,10 @@ func (n *connection) sawInstalled(r *ceremony.Result) (err error) {
 		}
 		err = errors.Join(err, see(s))
 	}
-	if k := r.Kept; k != nil && k.Certificate != nil {
-		err = errors.Join(err, see(n.sightingOf(r.Card.Serial, k.Slot, k.Certificate)))
+	for _, k := range r.Kept {
+		if k.Certificate != nil {
+			err = errors.Join(err, see(n.sightingOf(r.Card.Serial, k.Slot, k.Certificate)))
+		}
 	}
 	return err
 }

@@ -97,6 +97,7 @@ func (t *terminal) answer(s secret, refused error) (string, error) {
 
 // Replace shows what is in the slots and has the card's serial number typed, once for all.
 func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
+	destroyed := len(all)
 	for _, o := range all {
 		t.say("Slot %s of card %d is in use:", o.Slot, o.Card.Serial)
 		if o.Certificate != nil {
@@ -104,7 +105,11 @@ func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
 		} else {
 			t.say("  a key without a certificate that can be read")
 		}
-		if o.Encrypts {
+		switch {
+		case o.Keep != 0:
+			t.say("  Its key is moved to slot %s: what was encrypted to it can be read.", o.Keep)
+			destroyed--
+		case o.Encrypts:
 			t.say("  Without its key, messages that were encrypted to it can't be read any more.")
 		}
 	}
@@ -112,8 +117,13 @@ func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
 		return nil
 	}
 	warning := "Its key will be destroyed for good."
-	if len(all) > 1 {
-		warning = fmt.Sprintf("The keys in these %d slots will be destroyed for good.", len(all))
+	switch {
+	case destroyed == 0:
+		warning = "No key will be destroyed."
+	case len(all) > destroyed:
+		warning = "The other keys will be destroyed for good."
+	case destroyed > 1:
+		warning = fmt.Sprintf("The keys in these %d slots will be destroyed for good.", destroyed)
 	}
 	return confirmSerial(t.c, warning, all[0].Card.Serial)
 }

@@ -14,7 +14,7 @@ import (
 func (r *run) choose(ctx context.Context, profile string, members []member) error {
 	r.wants, r.tries = nil, Tries{members[0].plan.PINTries, members[0].plan.PUKTries}
 	r.entry.Keys, r.entry.Profile = nil, profile
-	var refused error
+	refused := distinct(members)
 	for i, m := range members {
 		asked := piv.Algorithm("")
 		if i == 0 {
@@ -37,6 +37,16 @@ func (r *run) choose(ctx context.Context, profile string, members []member) erro
 		r.entry.forget()
 	}
 	return refused
+}
+
+// distinct refuses two keys for one slot: the second would destroy the first.
+func distinct(members []member) error {
+	for i, m := range members {
+		if slices.ContainsFunc(members[:i], func(other member) bool { return other.plan.Slot == m.plan.Slot }) {
+			return &PlanError{Reason: fmt.Sprintf("the CA wants two keys in slot %s", m.plan.Slot)}
+		}
+	}
+	return nil
 }
 
 // show tells the person what the CA wants. Where nothing is done, the preview does.

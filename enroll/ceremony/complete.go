@@ -39,7 +39,7 @@ func (r *run) completeSet(ctx context.Context) (*Result, error) {
 	if err := r.choose(ctx, offer.Profile, lacking); err != nil {
 		return nil, err
 	}
-	if err := r.clearSlots(ctx, r.entry.Keys); err != nil {
+	if err := r.clearSlots(ctx, r.entry.Keys, slotsOf(offer)); err != nil {
 		return nil, err
 	}
 	if err := r.generate(ctx); err != nil {

@@ -22,7 +22,7 @@ func (r *run) enroll(ctx context.Context) (*Result, error) {
 	if err := r.choose(ctx, offer.Profile, membersOf(offer)); err != nil {
 		return nil, err
 	}
-	if err := r.clearSlots(ctx, r.entry.Keys); err != nil {
+	if err := r.clearSlots(ctx, r.entry.Keys, slotsOf(offer)); err != nil {
 		return nil, err
 	}
 	r.entry.Ticket, r.entry.Replaces = nil, nil
@@ -40,8 +40,7 @@ func (r *run) enroll(ctx context.Context) (*Result, error) {
 
 // finish hands the CSRs in, unless that was done, and puts the certificates on the card.
 func (r *run) finish(ctx context.Context) (*Result, error) {
-	keys := r.entry.Keys
-	if keys[0].Issued == nil {
+	if !r.issued() {
 		if err := r.submit(ctx); err != nil {
 			return nil, err
 		}
@@ -57,7 +56,7 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if by := r.entry.By; by != 0 {
 		main = by
 	}
-	kept, err := r.keptKey(ctx)
+	kept, err := r.keptKeys(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -115,7 +115,7 @@ func (j Journal) load(ca string, card uint32) (*entry, error) {
 		return fresh, err
 	}
 	var e entry
-	if json.NewDecoder(f).Decode(&e) != nil || e.Version < firstVersion || e.Version > entryVersion || e.Card != card {
+	if json.NewDecoder(f).Decode(&e) != nil || e.Version < firstVersion || e.Version > entryVersion || e.Card != card || slices.Contains(e.Keys, nil) {
 		return fresh, nil
 	}
 	e.update()

@@ -36,6 +36,10 @@ func TestJournal(t *testing.T) {
 			damage(t, j.path(7), string(make([]byte, maxEntry+1)))
 			return j.load("https://a", 7)
 		},
+		"a key that is none": func() (*entry, error) {
+			damage(t, j.path(7), `{"version":2,"ca":"https://a","card":7,"keys":[null]}`)
+			return j.load("https://a", 7)
+		},
 		"another form": func() (*entry, error) {
 			damage(t, j.path(7), `{"version":3,"ca":"https://a","card":7}`)
 			return j.load("https://a", 7)

@@ -57,6 +57,14 @@ func membersOf(offer *enroll.Offer) []member {
 	return all
 }
 
+// slotsOf are the slots that an offer has a use for.
+func slotsOf(offer *enroll.Offer) (all []piv.Slot) {
+	for _, m := range membersOf(offer) {
+		all = append(append(all, m.plan.Slot), m.plan.AlsoSlots...)
+	}
+	return all
+}
+
 // planFor is the plan of the member of that profile; nil where there is none.
 func planFor(members []member, profile string) *enroll.Plan {
 	for _, m := range members {

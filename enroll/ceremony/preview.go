@@ -84,7 +84,7 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		}
 		p.kept = now.Current != ""
 	}
-	asked, err := r.previewSlots(ctx, p)
+	asked, err := r.previewSlots(ctx, p, slotsOf(offer))
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 }
 
 // previewSlots says what is to be asked about slots that are in use.
-func (r *run) previewSlots(ctx context.Context, p *Preview) (asked []string, err error) {
+func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (asked []string, err error) {
 	e := &OccupiedError{Card: p.Card}
 	for _, k := range r.entry.Keys {
 		o, inUse, err := r.occupied(ctx, k)
@@ -109,7 +109,17 @@ func (r *run) previewSlots(ctx context.Context, p *Preview) (asked []string, err
 		}
 		if inUse {
 			e.InUse = append(e.InUse, o)
-			asked = append(asked, fmt.Sprintf("ask whether what slot %s holds may be destroyed", k.Slot))
+			ask := fmt.Sprintf("ask whether what slot %s holds may be destroyed", k.Slot)
+			if o.Encrypts {
+				if o.Keep, err = r.keep(ctx, k, o.Certificate, used); err != nil {
+					return nil, err
+				}
+				used = append(used, o.Keep)
+			}
+			if o.Keep != 0 {
+				ask = fmt.Sprintf("ask whether the key in slot %s, which reads what was encrypted to it, may be moved to slot %s", k.Slot, o.Keep)
+			}
+			asked = append(asked, ask)
 		}
 	}
 	if len(e.InUse) > 0 && !r.Force {

@@ -74,7 +74,7 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.spare(ctx, offer); err != nil {
+	if err := r.spare(ctx, slotsOf(offer)); err != nil {
 		return nil, err
 	}
 	if !beside {
@@ -99,7 +99,7 @@ func (r *run) clearOwn(ctx context.Context, lost bool) (err error) {
 	k := r.entry.Keys[0]
 	if k.Slot != r.Slot {
 		// The profile has moved to another slot, which may be in use.
-		err = r.clearSlots(ctx, r.entry.Keys)
+		err = r.clearSlots(ctx, r.entry.Keys, nil)
 	} else {
 		k.Before, err = r.inSlot(ctx, k.Slot)
 	}

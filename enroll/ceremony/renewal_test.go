@@ -130,6 +130,31 @@ func TestRenewalInPlaceOfAnEncryptionKeyCutAnywhere(t *testing.T) {
 	}, func(t *testing.T, h *holder) { h.mustHaveReplaced(t, true) })
 }
 
+// All is made anew, over what is there: the encryption key is kept all the same.
+func TestEnrollingAnewCutAnywhere(t *testing.T) {
+	prepare := func(t *testing.T, h *holder) {
+		enrolledSet(t, h)
+		h.person.replace = func(all []ceremony.Occupied) error {
+			for _, o := range all {
+				if o.Slot == piv.SlotKeyManagement && o.Keep != 0x82 {
+					return fmt.Errorf("asked about %+v", o)
+				}
+			}
+			return nil
+		}
+	}
+	cutAnywhere(t, both[1], prepare, func(t *testing.T, h *holder) error {
+		_, err := h.enroll(t.Context(), force)
+		h.mustStillRead(t)
+		return err
+	}, func(t *testing.T, h *holder) {
+		h.mustHaveIssued(t, 2)
+		slots := maps.Clone(threeSlots)
+		slots[0x82] = ""
+		h.mustHold(t, slots)
+	})
+}
+
 // mustStillRead fails unless the key of the first encryption certificate is on the card.
 func (h *holder) mustStillRead(t *testing.T) {
 	t.Helper()

@@ -19,8 +19,8 @@ type Result struct {
 	// Superseded are the certificates of the key that this one's replaced, and that the CA
 	// revoked for that.
 	Superseded []ca.Serial
-	// Kept is the key that was replaced, where it is now; nil where it is gone.
-	Kept *Retired
+	// Kept are keys that were replaced, where they are now.
+	Kept []Retired
 	// Missing are the keys that the profile has come to have, and the card has not.
 	Missing []Missing
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"signet/enroll"
+	"signet/piv"
 )
 
 // errPlanChanged is a set of keys that the CA wants another one for by now.
@@ -109,12 +111,12 @@ func (r *run) progress() (made, want int) {
 
 // requested reports whether there is a CSR of every key.
 func (r *run) requested() bool {
-	for _, k := range r.entry.Keys {
-		if k.CSR == nil {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(r.entry.Keys, func(k *pendingKey) bool { return k.CSR == nil })
+}
+
+// issued reports whether there is a certificate for every key.
+func (r *run) issued() bool {
+	return !slices.ContainsFunc(r.entry.Keys, func(k *pendingKey) bool { return k.Issued == nil })
 }
 
 // complete makes what keys are missing, and a request of all. offer is nil where the CA was
@@ -149,7 +151,9 @@ func (r *run) fits(offer *enroll.Offer) bool {
 // clearAgain sees to slots that were free to be written, and have got another key since.
 func (r *run) clearAgain(ctx context.Context) error {
 	var changed []*pendingKey
+	var used []piv.Slot
 	for _, k := range r.entry.Keys {
+		used = append(used, k.Slot, k.Into, k.Keep)
 		if k.made() {
 			continue
 		}
@@ -161,7 +165,7 @@ func (r *run) clearAgain(ctx context.Context) error {
 			changed = append(changed, k)
 		}
 	}
-	return r.clearSlots(ctx, changed)
+	return r.clearSlots(ctx, changed, used)
 }
 
 // ask settles whom a resumed run asks: as whoever has the ticket, as the account,
@@ -170,7 +174,7 @@ func (r *run) ask(ctx context.Context) error {
 	first := r.entry.Keys[0]
 	by := r.entry.By
 	switch {
-	case first.Issued != nil:
+	case r.issued():
 		return nil // nobody
 	case r.ticketHolds():
 		r.ca = r.Code(r.entry.Ticket.Code)

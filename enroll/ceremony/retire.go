@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"slices"
 
-	"signet/enroll"
 	"signet/piv"
 )
 
 // spare sees to it that a key to which messages may be encrypted isn't destroyed unasked:
 // without it they can't be read any more. A card that moves keys keeps it, with its
 // certificate, in a retired slot; for others the person says whether it may go.
-func (r *run) spare(ctx context.Context, offer *enroll.Offer) error {
+func (r *run) spare(ctx context.Context, used []piv.Slot) error {
 	k := r.entry.Keys[0]
 	if k.home() != r.Slot {
 		return nil
@@ -28,14 +27,23 @@ func (r *run) spare(ctx context.Context, offer *enroll.Offer) error {
 	if err != nil || there == nil || r.useless(there) || !Encrypts(r.Slot, old.Certificate) {
 		return err
 	}
-	if !r.Card.Info().Firmware.Less(piv.FirstMoving) {
-		if k.Keep, err = r.retiredSlot(ctx, offer, old.Certificate); err != nil || k.Keep != 0 {
-			return err
-		}
-		r.UI.Note("no retired slot is free to keep the old key in")
+	if old.Keep, err = r.keep(ctx, k, old.Certificate, used); err != nil || old.Keep != 0 {
+		return err
 	}
 	old.Key, old.Encrypts = true, true
 	return r.UI.Replace(ctx, []Occupied{old.Occupied})
+}
+
+// keep has the old key, whose certificate that is, moved to a retired slot where the new one k
+// takes its place; 0 where the card can't, or no slot is free.
+func (r *run) keep(ctx context.Context, k *pendingKey, cert *x509.Certificate, used []piv.Slot) (s piv.Slot, err error) {
+	if r.Card.Info().Firmware.Less(piv.FirstMoving) {
+		return 0, nil
+	}
+	if k.Keep, err = r.retiredSlot(ctx, cert, used); err == nil && k.Keep == 0 {
+		r.UI.Note("no retired slot is free to keep the old key in")
+	}
+	return k.Keep, err
 }
 
 // Encrypts reports whether a slot's key is one that messages are encrypted to.
@@ -49,11 +57,7 @@ func Encrypts(s piv.Slot, cert *x509.Certificate) bool {
 // retiredSlot is the first slot that an old key can be moved to: none that the CA has a use
 // for, and one that is empty but for that key's certificate, which a run that was
 // ended may have written there. 0 where there is none.
-func (r *run) retiredSlot(ctx context.Context, offer *enroll.Offer, cert *x509.Certificate) (piv.Slot, error) {
-	var used []piv.Slot
-	for _, m := range membersOf(offer) {
-		used = append(append(used, m.plan.Slot), m.plan.AlsoSlots...)
-	}
+func (r *run) retiredSlot(ctx context.Context, cert *x509.Certificate, used []piv.Slot) (piv.Slot, error) {
 	for _, s := range piv.RetiredSlots() {
 		if slices.Contains(used, s) {
 			continue
@@ -112,14 +116,19 @@ func (r *run) retire(ctx context.Context, k *pendingKey, old []byte) error {
 	return nil
 }
 
-// keptKey is where the old key is now; nil where it is gone.
-func (r *run) keptKey(ctx context.Context) (*Retired, error) {
-	k := r.entry.Keys[0]
-	if k.Keep == 0 {
-		return nil, nil
+// keptKeys are the old keys that the card has kept.
+func (r *run) keptKeys(ctx context.Context) (all []Retired, err error) {
+	for _, k := range r.entry.Keys {
+		if k.Keep == 0 {
+			continue
+		}
+		found, err := r.look(ctx, k.Keep)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Retired{Slot: k.Keep, Certificate: found.Certificate})
 	}
-	found, err := r.look(ctx, k.Keep)
-	return &Retired{Slot: k.Keep, Certificate: found.Certificate}, err
+	return all, nil
 }
 
 // history has the card tell other programs of the retired slots in use. The keys are of use

@@ -11,13 +11,20 @@ import (
 )
 
 // clearSlots sees to it that the keys' slots may be written: each is empty, or the person
-// says that what is in it may go. It asks once, about all. It remembers what was there.
-func (r *run) clearSlots(ctx context.Context, keys []*pendingKey) error {
+// says that what is in it may go. It asks once, about all. It remembers what was there. used
+// are the slots that the CA has a use for.
+func (r *run) clearSlots(ctx context.Context, keys []*pendingKey, used []piv.Slot) error {
 	e := &OccupiedError{Card: r.Card.Info()}
 	for _, k := range keys {
 		o, inUse, err := r.occupied(ctx, k)
 		if err != nil {
 			return err
+		}
+		if o.Encrypts && r.Force {
+			if o.Keep, err = r.keep(ctx, k, o.Certificate, used); err != nil {
+				return err
+			}
+			used = append(used, o.Keep)
 		}
 		if inUse {
 			e.InUse = append(e.InUse, o)

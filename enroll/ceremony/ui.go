@@ -65,4 +65,5 @@ type Occupied struct {
 	Certificate *x509.Certificate // nil for a key alone, or one that can't be read
 	Key         bool              // whether there is a key
 	Encrypts    bool              // whether the key may have been encrypted to
+	Keep        piv.Slot          // where the key is moved to, instead of being destroyed; 0 for nowhere
 }
