@@ -88,7 +88,8 @@ func (p *Publisher) compare(ctx context.Context, path string) {
 			p.logger.Warn("a CRL that was kept for nothing can't be removed", "error", err)
 		}
 	default:
-		p.logger.Error("the store is older than the CRL, and certificates that were revoked are not any more: revoke them again with signetd cert revoke --from "+path+serials,
+		p.logger.Error("the store is older than the CRL, and certificates that were revoked are not any more: revoke them again with signetd cert revoke --from "+path+serials+
+			"; cards that were lost or retired since the backup are not any more: say signetd card lost again before that, card retire after it",
 			"count", f.count, "unknown", f.unknown, "serials", strings.Join(f.first, " "), "crl", path)
 	}
 }
@@ -100,8 +101,8 @@ type forgotten struct {
 	first   []string // serial numbers
 }
 
-// writeForgotten writes the serial numbers beside the CRL at path, one a line, unless
-// there are none.
+// writeForgotten writes the serial numbers and reasons into a file beside the CRL at path, one a
+// line, as signetd cert revoke --from reads them, unless there are none.
 func (p *Publisher) writeForgotten(ctx context.Context, path string) (f forgotten, err error) {
 	in, err := os.Open(path)
 	if err != nil {
@@ -121,7 +122,7 @@ func (p *Publisher) writeForgotten(ctx context.Context, path string) (f forgotte
 	_, err = crl.Scan(in, info.Size(), func(e crl.Revoked) error { // its signature was checked when it was restored
 		forgot, err := p.forgot(ctx, e, &f)
 		if forgot {
-			fmt.Fprintf(out, "%x # %v\n", e.Serial, e.Reason) // Flush tells of errors
+			fmt.Fprintf(out, "%x %v\n", e.Serial, e.Reason) // Flush tells of errors
 		}
 		return err
 	})

@@ -44,6 +44,11 @@ func TestForgotten(t *testing.T) {
 			t.Errorf("%v is not told of:\n%s\n%s", c.Serial, data, log)
 		}
 	}
+	for _, line := range []string{alice.Serial.String() + " keyCompromise\n", bob.Serial.String() + " certificateHold\n", late.Serial.String() + " superseded\n"} {
+		if !strings.Contains(string(data), line) {
+			t.Errorf("no %q in:\n%s", line, data)
+		}
+	}
 	if strings.Contains(string(data), carol.Serial.String()) || !strings.Contains(log.String(), "count=3 unknown=1") {
 		t.Errorf("%s\n%s", data, log)
 	}

@@ -47,7 +47,7 @@ type many struct {
 	c      *cli.Context
 	client *operatorClient
 	action string
-	reason string
+	reason string // that of certificates beside which the file has none
 	// What is named or chosen; already is how many more were chosen that the action
 	// doesn't concern.
 	serialList
@@ -59,6 +59,8 @@ type manyResult struct {
 	Action string `json:"action"`
 	Reason string `json:"reason,omitempty"`
 	revocation.Batch
+	// Held are how many of those changed were put on hold where others were revoked.
+	Held int `json:"held,omitempty"`
 	// Unknown are the first of those not found, also such as have no form of a [ca.Serial].
 	Unknown []string `json:"unknown,omitempty"`
 	CRL     string   `json:"crl,omitempty"`
@@ -77,6 +79,9 @@ func changeMany(c *cli.Context, action, reason string) error {
 	if c.IsSet("from") {
 		if m.serialList, err = serialsFrom(c.String("from")); err != nil {
 			return exit.With(exit.Usage, err, "")
+		}
+		if action != actionRevoke || c.IsSet("reason") {
+			m.reasons = nil
 		}
 	}
 	if m.client, err = dialOperator(c); err != nil {
@@ -135,9 +140,14 @@ func (m *many) choose(f certFilter) error {
 // confirm shows what is about to happen and asks whether it shall.
 func (m *many) confirm() error {
 	w := m.c.App.ErrWriter
-	fmt.Fprintf(w, "%s will be %s", certificates(len(m.serials)), map[string]string{
-		actionRevoke: "revoked for good, reason " + m.reason, actionHold: "put on hold", actionRelease: "released",
-	}[m.action])
+	for i, g := range m.groups() {
+		if i > 0 {
+			fmt.Fprint(w, "; ")
+		}
+		fmt.Fprintf(w, "%s will be %s", certificates(len(g.serials)), map[string]string{
+			actionRevoke: "revoked for good, reason " + g.reason, actionHold: "put on hold", actionRelease: "released",
+		}[g.action])
+	}
 	if m.already > 0 {
 		fmt.Fprintf(w, "; %d more need no change", m.already)
 	}
@@ -155,6 +165,33 @@ func (m *many) confirm() error {
 	return confirm(m.c, m.action, script)
 }
 
+// A group is what of many is done in one way.
+type group struct {
+	action, reason string
+	serials        []ca.Serial
+}
+
+// groups are those with a reason of their own, in the order of the file, after all others; there
+// is at least one.
+func (m *many) groups() []group {
+	all := []group{{action: m.action, reason: m.reason}}
+	for _, serial := range m.serials {
+		action, reason := m.action, m.reason
+		if why, ok := m.reasons[serial]; ok {
+			action, reason = actionOf(why.String()), why.String()
+		}
+		i := slices.IndexFunc(all, func(g group) bool { return g.reason == reason })
+		if i < 0 {
+			i, all = len(all), append(all, group{action: action, reason: reason})
+		}
+		all[i].serials = append(all[i].serials, serial)
+	}
+	if len(all) > 1 && len(all[0].serials) == 0 {
+		return all[1:]
+	}
+	return all
+}
+
 func certificates(n int) string {
 	if n == 1 {
 		return "1 certificate"
@@ -167,15 +204,19 @@ func (m *many) run() error {
 	ctx, stop := signal.NotifyContext(m.c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	m.c.Context = ctx
-	out := manyResult{Action: m.action, Reason: m.reason, Batch: revocation.Batch{Already: m.already}}
-	parts := slices.Collect(slices.Chunk(m.serials, maxMany))
-	if len(parts) == 0 {
-		parts = append(parts, nil) // the result still says where the CRL is
+	groups := m.groups()
+	out := manyResult{Action: groups[0].action, Reason: groups[0].reason, Batch: revocation.Batch{Already: m.already}}
+	if len(groups) > 1 {
+		out.Action, out.Reason = m.action, "" // several
 	}
-	for _, some := range parts {
-		if err := m.part(some, &out); err != nil {
+	for _, g := range groups {
+		before := out.Changed
+		if err := m.group(g, &out); err != nil {
 			return exit.With(exit.CodeOf(err), fmt.Errorf("it ended after %s: %w", certificates(out.Changed), err),
 				"What was done is done. The same command again goes on with the rest.")
+		}
+		if g.action == actionHold && len(groups) > 1 {
+			out.Held += out.Changed - before
 		}
 	}
 	out.add(m.foreign)
@@ -188,9 +229,22 @@ func (m *many) run() error {
 	return nil
 }
 
+func (m *many) group(g group, out *manyResult) error {
+	parts := slices.Collect(slices.Chunk(g.serials, maxMany))
+	if len(parts) == 0 {
+		parts = append(parts, nil) // the result still says where the CRL is
+	}
+	for _, some := range parts {
+		if err := m.part(manyCerts{g.action, g.reason, some}, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // part has some of the serials changed, and adds to out what became of them.
-func (m *many) part(some []ca.Serial, out *manyResult) error {
-	body, err := m.client.post(m.c.Context, "cert.many", manyCerts{m.action, m.reason, some})
+func (m *many) part(some manyCerts, out *manyResult) error {
+	body, err := m.client.post(m.c.Context, "cert.many", some)
 	if err != nil {
 		return err
 	}
@@ -247,7 +301,10 @@ func (m *many) progress(out *manyResult) {
 
 func (r manyResult) print(w io.Writer) {
 	row := func(name, value string) { fmt.Fprintf(w, "%-12s %s\n", name, value) }
-	row(map[string]string{actionRevoke: "Revoked", actionHold: "On hold", actionRelease: "Released"}[r.Action], fmt.Sprint(r.Changed))
+	row(map[string]string{actionRevoke: "Revoked", actionHold: "On hold", actionRelease: "Released"}[r.Action], fmt.Sprint(r.Changed-r.Held))
+	if r.Held > 0 {
+		row("On hold", fmt.Sprint(r.Held))
+	}
 	if r.Already > 0 {
 		row("Unchanged", fmt.Sprintf("%d that needed no change", r.Already))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,10 @@ func TestReadSerials(t *testing.T) {
 		"a line of 1 MiB": {one + "\n" + strings.Repeat("0", 1<<20), "line 2 is no serial number: it is too long"},
 		"an HTML page":    {"<!doctype html>\n<p>no", "line 1"},
 		"no line end":     {two, two},
+		"reasons":         {one + " keyCompromise # of alice\n" + two + "\tcertificateHold\n" + one + " superseded", one + " " + two + " reasons keyCompromise certificateHold"},
+		"one reason":      {colons + "  superseded\r\n" + two, one + " " + two + " reasons superseded"},
+		"no reason":       {one + " lost", "line 1: \"lost\" is no revocation reason"},
+		"more than that":  {one + " superseded lost", "line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list, err := readSerials(strings.NewReader(test.text))
@@ -55,6 +60,14 @@ func TestReadSerials(t *testing.T) {
 			if len(list.foreign) > 0 {
 				got = append(append(got, "foreign"), list.foreign...)
 			}
+			if len(list.reasons) > 0 {
+				got = append(got, "reasons")
+			}
+			for _, s := range list.serials {
+				if why, ok := list.reasons[s]; ok {
+					got = append(got, why.String())
+				}
+			}
 			if strings.Join(got, " ") != test.want {
 				t.Errorf("got %v, want %q", got, test.want)
 			}
@@ -66,6 +79,7 @@ func FuzzReadSerials(f *testing.F) {
 	f.Add([]byte("# a\n0123456789abcdef0123456789abcdef01234567\n"))
 	f.Add([]byte("008E28391ac7e1e19530b442f36693ee86302a4d\n0f"))
 	f.Add([]byte("01:23:45:67:89:AB:CD:EF:01:23:45:67:89:AB:CD:EF:01:23:45:67 # b\r\n"))
+	f.Add([]byte("0123456789abcdef0123456789abcdef01234567 keyCompromise # a\n"))
 	f.Add([]byte("\ufeff0x0123456789abcdef0123456789abcdef01234567\n0X0f"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		list, err := readSerials(bytes.NewReader(text))
@@ -74,13 +88,17 @@ func FuzzReadSerials(f *testing.F) {
 		}
 		var again strings.Builder
 		for _, s := range list.serials {
-			again.WriteString(s.String() + "\n")
+			again.WriteString(s.String())
+			if why, ok := list.reasons[s]; ok {
+				again.WriteString(" " + why.String())
+			}
+			again.WriteString("\n")
 		}
 		for _, s := range list.foreign {
 			again.WriteString(s + "\n")
 		}
 		second, err := readSerials(strings.NewReader(again.String()))
-		if err != nil || !slices.Equal(second.serials, list.serials) || !slices.Equal(second.foreign, list.foreign) {
+		if err != nil || !slices.Equal(second.serials, list.serials) || !maps.Equal(second.reasons, list.reasons) || !slices.Equal(second.foreign, list.foreign) {
 			t.Errorf("%v, written and read again %v: %v", list, second, err)
 		}
 	})

@@ -20,6 +20,8 @@ const (
 // A serialList is what a file of serial numbers names.
 type serialList struct {
 	serials []ca.Serial
+	// reasons are those that stand beside serials, for which there is one.
+	reasons map[ca.Serial]ca.Reason
 	// foreign are those that this CA can't have given a certificate, in lower case.
 	foreign []string
 }
@@ -42,14 +44,15 @@ func serialsFrom(name string) (serialList, error) {
 }
 
 // readSerials reads serial numbers: each a line, whole, of hexadecimal digits with or
-// without colons between them; this CA's have 40. A # begins a comment, and lines may
+// without colons between them; this CA's have 40. After that, and a space, there may be the
+// reason to revoke it with, as RFC 5280 spells it. A # begins a comment, and lines may
 // be empty. Before the digits there may be 0x, and before all a byte order mark, as
 // spreadsheets write them. One that comes again counts once.
 func readSerials(r io.Reader) (serialList, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxSerialLine)
 	seen := map[string]bool{}
-	var list serialList
+	list := serialList{reasons: map[ca.Serial]ca.Reason{}}
 	n := 0
 	for lines.Scan() {
 		n++
@@ -58,8 +61,18 @@ func readSerials(r io.Reader) (serialList, error) {
 			line = strings.TrimPrefix(line, "\ufeff")
 		}
 		text, _, _ := strings.Cut(line, "#")
-		if text = strings.TrimSpace(text); text == "" {
+		fields := strings.Fields(text)
+		if len(fields) == 0 {
 			continue
+		}
+		text = strings.TrimSpace(text)
+		why, hasWhy := ca.Reason(0), len(fields) == 2
+		if hasWhy && !strings.ContainsFunc(strings.ToLower(fields[0]), notSerial) {
+			var err error
+			if why, err = ca.ParseReason(fields[1]); err != nil {
+				return serialList{}, fmt.Errorf("line %d: %w", n, err)
+			}
+			text = fields[0]
 		}
 		digits := strings.ReplaceAll(strings.TrimPrefix(strings.ToLower(text), "0x"), ":", "")
 		switch {
@@ -73,6 +86,9 @@ func readSerials(r io.Reader) (serialList, error) {
 		seen[digits] = true
 		if serial, err := ca.ParseSerial(digits); err == nil {
 			list.serials = append(list.serials, serial)
+			if hasWhy {
+				list.reasons[serial] = why
+			}
 		} else {
 			list.foreign = append(list.foreign, digits)
 		}
@@ -84,5 +100,7 @@ func readSerials(r io.Reader) (serialList, error) {
 	}
 	return list, nil
 }
+
+func notSerial(r rune) bool { return notHex(r) && r != ':' && r != 'x' }
 
 func notHex(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) }
