@@ -15,6 +15,8 @@ import (
 type planCheck struct {
 	// Profile is the one whose certificates are looked at; "" for all.
 	Profile string `json:"profile,omitempty"`
+	// Draft is what they are held against; nil for the configuration in force.
+	Draft *planDraft `json:"draft,omitempty"`
 }
 
 // A planFinding is one certificate in force, and the rules that it doesn't meet.
@@ -47,12 +49,21 @@ type planWord struct {
 }
 
 // checkPlans answers with the certificates in force, neither revoked nor on hold, that the
-// profiles of the configuration in force would refuse today, one after the other.
+// profiles of the draft would refuse today, one after the other.
 func (o *operator) checkPlans(w http.ResponseWriter, r *http.Request) {
 	var in planCheck
-	if err := readOperation(w, r, &in, maxOperation); err != nil {
+	if err := readOperation(w, r, &in, maxDraft); err != nil {
 		problem.Write(w, problemOf(err))
 		return
+	}
+	if in.Draft != nil {
+		by := *o
+		var err error
+		if by.profiles, by.pivRoots, err = in.Draft.policy(); err != nil {
+			problem.Write(w, problemOf(&badInput{err}))
+			return
+		}
+		o = &by
 	}
 	streamJSON(w, func(send func(any) bool) error {
 		check := planChecking{o, r.Context(), time.Now(), planSummary{Rules: map[string]int{}}, send, nil}

@@ -18,7 +18,8 @@ import (
 func planCommand() *cli.Command {
 	return command.Group("plan", "which keys the profiles want", &cli.Command{
 		Name: "check", Usage: "list the certificates in force whose keys the profiles would refuse today",
-		Description: fmt.Sprintf("Each is listed with every rule that it doesn't meet. It changes nothing. The exit code is\n"+
+		Description: fmt.Sprintf("They are held against the configuration as it is on disk, also where a server runs by another: so a\n"+
+			"draft can be tried with --config. Each is listed with every rule that it doesn't meet. It changes nothing. The exit code is\n"+
 			"%d where there are some, 0 where there are none. With --serials the list is what\n"+
 			"\"signetd cert revoke --from -\" reads: those whose own keys would be refused, and not those\n"+
 			"that only lack a companion on their card (set.incomplete).", exit.Unmet),
@@ -35,12 +36,20 @@ func runPlanCheck(c *cli.Context) error {
 	if c.Bool("json") && c.Bool("serials") {
 		return command.Usage(c, "--json and --serials are two forms of the same: give one")
 	}
+	conf, err := config(c)
+	if err != nil {
+		return err
+	}
+	draft, err := draftOf(conf)
+	if err != nil {
+		return err
+	}
 	client, err := dialOperator(c)
 	if err != nil {
 		return err
 	}
 	defer client.close()
-	body, err := client.post(c.Context, "plan.check", planCheck{Profile: c.String("profile")})
+	body, err := client.post(c.Context, "plan.check", planCheck{Profile: c.String("profile"), Draft: draft})
 	if err != nil {
 		return err
 	}
@@ -125,6 +134,10 @@ func (w planTable) finding(n int, f *planFinding) error {
 }
 
 func (w planTable) end(_ int, sum *planSummary) error {
+	if sum.Checked == 0 {
+		_, err := fmt.Fprintln(w, "There is no certificate in force to look at.")
+		return err
+	}
 	if sum.Failing == 0 {
 		_, err := fmt.Fprintf(w, "All certificates in force meet their profiles: %d\n", sum.Checked)
 		return err
