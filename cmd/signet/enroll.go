@@ -18,7 +18,8 @@ func enrollCommand() *cli.Command {
 		Usage: "make a key in a YubiKey and get a certificate for it",
 		Description: "A card with the factory's PIN, PUK and management key gets others first. A run that was\n" +
 			"ended goes on where it was. What the slot holds is kept, unless --force is given and the\n" +
-			"card's serial number typed (--yes does without the typing, for scripts).\n" +
+			"card's serial number typed (--yes does without the typing, for scripts). Certificates of keys that\n" +
+			"are replaced so, or were on the card before a reset, are revoked as superseded.\n" +
 			"A profile may have companions: then keys in several slots are made, and certified all at once\n" +
 			"or not at all. --missing makes those that a profile has come to have since; the certificate in\n" +
 			"force is what the CA knows you by.",
@@ -26,7 +27,8 @@ func enrollCommand() *cli.Command {
 			&cli.StringFlag{Name: "algorithm", Usage: "the key's `ALGORITHM`, one that the profile allows: P-256, P-384, RSA-2048, …; of several keys the first one's"},
 			&cli.BoolFlag{Name: "missing", Usage: "make only the keys that the profile has and the card lacks"},
 			&cli.BoolFlag{Name: "force", Usage: "replace what the slot holds, after a confirmation"},
-			&cli.BoolFlag{Name: "yes", Usage: "with --force: don't ask, replace"}, dryRunFlag()),
+			&cli.BoolFlag{Name: "yes", Usage: "with --force: don't ask, replace"},
+			&cli.BoolFlag{Name: "keep-old", Usage: "don't have certificates revoked as superseded whose keys are replaced, or were on the card before a reset"}, dryRunFlag()),
 		Action: runEnroll,
 	}
 }
@@ -53,7 +55,7 @@ func runEnroll(c *cli.Context) error {
 	}
 	cfg := ca.ceremony(c, card)
 	cfg.Algorithm = piv.Algorithm(c.String("algorithm"))
-	cfg.Force = c.Bool("force")
+	cfg.Force, cfg.KeepOld = c.Bool("force"), c.Bool("keep-old")
 	if c.Bool("missing") {
 		result, err := ceremony.Complete(c.Context, cfg)
 		if errors.Is(err, ceremony.ErrComplete) {
@@ -68,7 +70,10 @@ func runEnroll(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg.Account = ca.client(creds, nil)
+	client := ca.client(creds, nil)
+	if cfg.Account = client; creds.Password != "" {
+		cfg.Own = client
+	}
 	if c.Bool("dry-run") {
 		p, err := ceremony.PreviewEnroll(c.Context, cfg)
 		return reportPreview(c, p, err)

@@ -20,9 +20,10 @@ type enrolled struct {
 	With       []installed `json:"with,omitempty"` // the companions' certificates
 	Resumed    bool        `json:"resumed"`
 	Secured    bool        `json:"secured"`
-	Superseded []ca.Serial `json:"superseded,omitempty"` // of the key that was replaced, revoked
-	Kept       []string    `json:"kept,omitempty"`       // the slots where keys that were replaced are now
-	Missing    []missing   `json:"missing,omitempty"`    // keys that the profile has and the card hasn't
+	Superseded []ca.Serial `json:"superseded,omitempty"`     // of keys that were replaced, revoked
+	Left       []ca.Serial `json:"not_superseded,omitempty"` // of such keys, and still to be revoked
+	Kept       []string    `json:"kept,omitempty"`           // the slots where keys that were replaced are now
+	Missing    []missing   `json:"missing,omitempty"`        // keys that the profile has and the card hasn't
 	Renewed    bool        `json:"renewed,omitempty"`
 }
 
@@ -57,7 +58,7 @@ func (n *connection) reportRenewed(c *cli.Context, r *ceremony.Result) error {
 
 func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed bool) error {
 	out := enrolled{Card: r.Card, installed: installedOf(r.Installed), Resumed: r.Resumed, Secured: r.Secured,
-		Renewed: renewed, Superseded: r.Superseded}
+		Renewed: renewed, Superseded: r.Superseded, Left: r.Left}
 	for _, i := range r.With {
 		out.With = append(out.With, installedOf(i))
 	}
@@ -81,6 +82,9 @@ func (e *enrolled) print(c *cli.Context) {
 			printf(c, "  profile  %s\n", i.Profile)
 		}
 		describe(c.App.Writer, i.x509)
+	}
+	for _, serial := range e.Superseded {
+		printf(c, "Revoked as superseded, since its key is replaced: %s\n", serial)
 	}
 	for _, slot := range e.Kept {
 		printf(c, "The old key is in slot %s, to read what was encrypted to it.\n", slot)

@@ -18,8 +18,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"signet/ca"
 	"signet/piv"
 	"signet/piv/softcard"
+	"signet/revocation"
 )
 
 func TestMain(m *testing.M) {
@@ -42,6 +44,8 @@ type worldKey struct{}
 //	card SERIAL unplug|plug|hold|release|wrong-pin|touch MODE|add|fault INS DO [NTH [SW]]|well
 //	                          SW: from the NTH on each is answered so; well: no faults any more
 //	weather fair|gone|lost|kill|kill-then    for requests that hand a CSR in
+//	weather deaf              for requests to revoke
+//	inforce N                 so many certificates are in force
 //	card SERIAL lost|found    the CA is told so
 //	server stop               the CA is gone for good
 //	pcscd stop                so is the PC/SC service
@@ -61,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"world": cmdWorld, "card": cmdCard, "weather": cmdWeather, "server": cmdServer, "pcscd": cmdPCSCD,
 			"code": cmdCode, "issued": cmdIssued, "generated": cmdGenerated, "killed": cmdKilled, "exits": cmdExits,
 			"trust": cmdTrust, "puk": cmdPUK, "untouched": cmdUntouched, "companions": cmdCompanions,
+			"inforce": cmdInForce,
 		},
 	})
 }
@@ -237,6 +242,19 @@ func cmdCode(ts *testscript.TestScript, _ bool, args []string) {
 	code, _, err := current(ts).enroller.Codes().New(context.Background(), args[0], "", time.Hour, "@operator")
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(code+"\n"), 0o600))
+}
+
+func cmdInForce(ts *testscript.TestScript, _ bool, args []string) {
+	n := 0
+	ts.Check(current(ts).store.Certificates(context.Background(), revocation.Filter{Leaf: true}, func(c ca.Certificate) bool {
+		if c.Revocation == nil {
+			n++
+		}
+		return true
+	}))
+	if fmt.Sprint(n) != args[0] {
+		ts.Fatalf("%d certificates are in force, want %s", n, args[0])
+	}
 }
 
 func cmdUntouched(ts *testscript.TestScript, _ bool, _ []string) {

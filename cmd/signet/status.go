@@ -26,8 +26,9 @@ func statusCommand() *cli.Command {
 		Description: "It looks at every slot with a certificate of a CA that is remembered here, or at one: --slot.\n" +
 			"Exits with 0 where the CA says that all hold, 3 where one is revoked, on hold, unknown to\n" +
 			"the CA or expired, 8 where the CA's OCSP responder can't be reached, and with --expiring 14\n" +
-			"where one runs out within that time.",
-		Flags: flags(command.JSON(), serialFlag(),
+			"where one runs out within that time. The PIN is wanted only where an earlier run has left\n" +
+			"certificates to be revoked.",
+		Flags: flags(command.JSON(), serialFlag(), pinFlag(),
 			&cli.StringFlag{Name: "slot", Usage: "look at that `SLOT` alone: 9a, 9c, 9d, 9e, or 82 to 95"},
 			&cli.StringFlag{Name: "expiring", Usage: "exit with 14 where one runs out within that `TIME`, such as 30d"},
 			&cli.StringFlag{Name: "certificate", Usage: "look at the certificate in `FILE` (PEM) instead of a card's; - is stdin"}),

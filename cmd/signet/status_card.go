@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"signet/ca"
 	"signet/enroll/ceremony"
 	"signet/internal/exit"
 	"signet/piv"
@@ -19,6 +20,8 @@ import (
 type cardStatus struct {
 	Card         piv.Info  `json:"card"`
 	Certificates []*status `json:"certificates"`
+	// Left are certificates for keys that others have replaced, still to be revoked.
+	Left []ca.Serial `json:"not_superseded,omitempty"`
 }
 
 // statusOfCard looks at every slot.
@@ -29,6 +32,9 @@ func statusOfCard(c *cli.Context, expiring time.Duration) error {
 	}
 	defer card.Close()
 	all := &cardStatus{Card: card.Info()}
+	if all.Left, err = supersedeLeft(c, card); err != nil {
+		return err
+	}
 	if all.Certificates, err = readStatuses(c.Context, card); err != nil {
 		return err
 	}

@@ -113,6 +113,9 @@ func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
 			t.say("  Without its key, messages that were encrypted to it can't be read any more.")
 		}
 	}
+	if !t.c.Bool("keep-old") {
+		t.say("What this CA has certified for it is revoked as superseded then; --keep-old leaves that in force.")
+	}
 	if t.c.Bool("yes") {
 		return nil
 	}

@@ -71,6 +71,7 @@ const (
 	lost     = "lost"      // the CA issues, and the answer is lost
 	killNow  = "kill"      // the client is killed, and the CA never sees it
 	killThen = "kill-then" // the client is killed once the CA has issued
+	deaf     = "deaf"      // nothing befalls those, but the CA takes no word to revoke
 )
 
 // A plan is the profile's.
@@ -282,7 +283,13 @@ func (w *world) handler(service *revocation.Service) http.Handler {
 		}
 		api.ServeHTTP(rw, r)
 	})
-	mux.Handle("/api/v1/certificates/{serial}/revocation", service.SelfHandler(w.enroller.AuthenticateSelf))
+	self := service.SelfHandler(func(r *http.Request) (string, bool, error) { return w.enroller.AuthenticateSelf(r) })
+	mux.HandleFunc("/api/v1/certificates/{serial}/revocation", func(rw http.ResponseWriter, r *http.Request) {
+		if w.weather.Load() == deaf {
+			panic(http.ErrAbortHandler)
+		}
+		self.ServeHTTP(rw, r)
+	})
 	mux.Handle("/roots.pem", service.Handler(nil))
 	mux.HandleFunc("POST /api/v1/certificates", func(rw http.ResponseWriter, r *http.Request) {
 		switch w.weather.Load() {

@@ -50,13 +50,16 @@ type Config struct {
 
 	// Account is the CA as the account, with its password or code. For Enroll.
 	Account Authority
+	// Own is the same where a password says who that is: a code is good for no more than
+	// an enrollment. nil for none.
+	Own Renewer
 	// Holder makes the CA as whoever holds cert, whose key is the card's. For Renew and Complete.
 	Holder func(cert tls.Certificate) Renewer
 	// Code makes the CA as whoever has a one-time code.
 	Code func(code string) Authority
 	// Slot is the slot to renew; 0 for 9a. For Renew alone.
 	Slot piv.Slot
-	// KeepOld leaves the old certificate in force where a new key takes its place.
+	// KeepOld leaves certificates in force where new keys take the place of theirs.
 	KeepOld bool
 }
 
@@ -77,6 +80,9 @@ type run struct {
 	secured bool
 	open    bool // the card is unlocked
 	stepped Step // the last that was for a key
+
+	superseded []ca.Serial // revoked for keys that were replaced
+	left       []ca.Serial // to be revoked for that by another run
 
 	settingUp bool // the card is set up, and no more
 	dry       bool // nothing is written

@@ -11,6 +11,9 @@ func Enroll(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Own != nil {
+		r.catchUp(ctx, r.Own)
+	}
 	return r.goOn(ctx, r.enroll)
 }
 
@@ -52,19 +55,19 @@ func (r *run) finish(ctx context.Context) (*Result, error) {
 	if err := r.history(ctx); err != nil {
 		return nil, err
 	}
-	main := all[0].Slot
-	if by := r.entry.By; by != 0 {
-		main = by
-	}
+	main := r.mainOf(all)
 	kept, err := r.keptKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	superseded := r.supersede(ctx, all[0].Certificate)
+	if err := r.note(r.ending(all)); err != nil {
+		return nil, err
+	}
 	r.entry.enrolled()
 	if err := r.tidy(); err != nil {
 		return nil, err
 	}
-	return &Result{Card: r.Card.Info(), Installed: all[0], Main: main, With: all[1:],
-		Resumed: r.resumed, Secured: r.secured, Superseded: superseded, Kept: kept, Missing: r.missing}, nil
+	r.supersede(ctx, all[0], main)
+	return &Result{Card: r.Card.Info(), Installed: all[0], Main: main, With: all[1:], Resumed: r.resumed, Secured: r.secured,
+		Superseded: r.superseded, Left: r.left, Kept: kept, Missing: r.missing}, nil
 }

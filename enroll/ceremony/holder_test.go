@@ -67,7 +67,8 @@ func (h *holder) run(ctx context.Context, command func(context.Context, ceremony
 
 func (h *holder) enroll(ctx context.Context, adjust ...func(*ceremony.Config)) (*ceremony.Result, error) {
 	return h.run(ctx, ceremony.Enroll, append(adjust, func(c *ceremony.Config) {
-		c.Account = h.client(enroll.Credentials{Account: h.account, Password: password}, nil)
+		client := h.client(enroll.Credentials{Account: h.account, Password: password}, nil)
+		c.Account, c.Own = client, client
 	})...)
 }
 

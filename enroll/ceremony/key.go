@@ -19,6 +19,7 @@ type pendingKey struct {
 	Touch     piv.TouchPolicy `json:"touch_policy"`
 	Before    []byte          `json:"before,omitempty"`   // SubjectPublicKeyInfo
 	Replaced  []byte          `json:"replaced,omitempty"` // SubjectPublicKeyInfo of the key in Into, which goes
+	Old       []byte          `json:"old,omitempty"`      // the certificate of the key that goes, where the card has it
 	Public    []byte          `json:"public,omitempty"`   // SubjectPublicKeyInfo, once known
 	CSR       []byte          `json:"csr,omitempty"`
 	Issued    *enroll.Issued  `json:"issued,omitempty"`

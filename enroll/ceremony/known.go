@@ -27,6 +27,7 @@ func (r *run) known(ctx context.Context) error {
 		return err
 	}
 	r.entry.By = by
+	r.catchUp(ctx, r.ca.(Renewer))
 	if r.entry.Replaces, err = r.replacing(ctx); err != nil || r.Profile != "" {
 		return err
 	}

@@ -96,6 +96,9 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		p.make(k)
 	}
 	p.certify(r.entry.Keys)
+	if len(asked) > 0 && !r.KeepOld {
+		p.add("have the CA revoke, as superseded, what is in force for the keys that are destroyed")
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package ceremony
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,11 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	}
 	if err := r.choose(ctx, offer.Profile, []member{m}); err != nil {
 		return nil, err
+	}
+	if old, err := r.look(ctx, r.Slot); err != nil {
+		return nil, err
+	} else if c := old.Certificate; c != nil && bytes.Equal(c.RawSubjectPublicKeyInfo, r.entry.Replaces) {
+		r.entry.Keys[0].Old = c.Raw
 	}
 	beside, err := r.beside(ctx, m.plan)
 	if err != nil {

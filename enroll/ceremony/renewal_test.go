@@ -3,6 +3,7 @@
 package ceremony_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -63,11 +64,30 @@ func cutAnywhere(t *testing.T, fw softcard.Version, prepare func(*testing.T, *ho
 					t.Fatalf("the next run: %v", err)
 				}
 				check(t, h)
+				h.endSuperseding(t)
 				if left, _ := filepath.Glob(filepath.Join(h.dir, "*")); len(left) > 0 {
 					t.Errorf("the journal stayed: %v", left)
 				}
 			})
 		}
+	}
+}
+
+// endSuperseding has the CA revoke what a run that was cut could not have revoked.
+func (h *holder) endSuperseding(t *testing.T) {
+	t.Helper()
+	if all, _ := filepath.Glob(filepath.Join(h.dir, "superseding-*")); len(all) == 0 {
+		return
+	}
+	_, err := h.run(t.Context(), func(ctx context.Context, c ceremony.Config) (*ceremony.Result, error) {
+		done, left, err := ceremony.Supersede(ctx, c)
+		if len(done) == 0 || len(left) > 0 {
+			t.Errorf("revoked %v, left %v", done, left)
+		}
+		return nil, err
+	})
+	if err != nil {
+		t.Errorf("having the old certificate revoked: %v", err)
 	}
 }
 

@@ -16,9 +16,10 @@ type Result struct {
 	With    []Installed // its companions, in the CA's order
 	Resumed bool        // what an earlier run had begun
 	Secured bool        // the factory's secrets were replaced
-	// Superseded are the certificates of the key that this one's replaced, and that the CA
-	// revoked for that.
-	Superseded []ca.Serial
+	// Superseded are the certificates of keys that others have replaced, by this run or an earlier
+	// one, and that the CA revoked for that. Left are those that it could not be had to
+	// revoke: the next run goes on with it.
+	Superseded, Left []ca.Serial
 	// Kept are keys that were replaced, where they are now.
 	Kept []Retired
 	// Missing are the keys that the profile has come to have, and the card has not.

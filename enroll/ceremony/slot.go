@@ -52,6 +52,10 @@ func (r *run) occupied(ctx context.Context, k *pendingKey) (o Occupied, inUse bo
 		return o, false, err
 	}
 	found.Key = k.Before != nil
+	k.Old = nil
+	if c := found.Certificate; c != nil && bytes.Equal(c.RawSubjectPublicKeyInfo, k.Before) {
+		k.Old = c.Raw
+	}
 	found.Encrypts = found.Key && Encrypts(k.Slot, found.Certificate)
 	if k.Scrap = r.useless(k.Before); k.Scrap {
 		return o, false, nil

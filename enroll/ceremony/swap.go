@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"slices"
 
-	"signet/ca"
 	"signet/enroll"
-	"signet/internal/problem"
 	"signet/piv"
 )
 
@@ -97,68 +95,4 @@ func (r *run) writeAndProve(ctx context.Context, k *pendingKey, s piv.Slot, cert
 		return err
 	}
 	return r.proveIn(ctx, k, s, cert)
-}
-
-// supersede has the CA revoke what is in force for the key that is gone, as the new
-// certificate's holder. That is of use whatever comes of it, so that a failure is
-// told, and is none of the renewal's.
-func (r *run) supersede(ctx context.Context, cert *x509.Certificate) (done []ca.Serial) {
-	if r.entry.Replaces == nil || r.KeepOld || r.Holder == nil {
-		return nil
-	}
-	r.UI.Step(StepReplaced)
-	done, err := r.revokeOld(ctx, cert)
-	if err != nil {
-		r.UI.Note(fmt.Sprintf("the old certificate stays in force, for a key that is gone: %v. To have it revoked: signet revoke SERIAL --reason superseded", err))
-	}
-	return done
-}
-
-func (r *run) revokeOld(ctx context.Context, cert *x509.Certificate) (done []ca.Serial, err error) {
-	by := r.entry.Keys[0].home()
-	if r.entry.By != 0 && r.entry.By != by {
-		by = r.entry.By
-		if cert, err = r.matching(ctx, by); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.connect(ctx, by, cert); err != nil {
-		return nil, err
-	}
-	holder := r.ca.(Renewer)
-	own, err := holder.Certificates(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range own {
-		gone, err := r.replaced(&c)
-		if err != nil {
-			return done, err
-		}
-		if !gone {
-			continue
-		}
-		err = holder.Revoke(ctx, c.Serial, ca.Superseded)
-		var p *problem.Problem
-		if errors.As(err, &p) && p.Type == problem.URN("already-revoked") {
-			continue
-		}
-		if err != nil {
-			return done, fmt.Errorf("certificate %s: %w", c.Serial, err)
-		}
-		done = append(done, c.Serial)
-	}
-	return done, nil
-}
-
-// replaced reports whether a certificate is in force for the key that is gone.
-func (r *run) replaced(c *enroll.Record) (bool, error) {
-	if c.Status != enroll.StatusGood {
-		return false, nil
-	}
-	cert, err := c.X509()
-	if err != nil {
-		return false, fmt.Errorf("reading certificate %s: %w", c.Serial, err)
-	}
-	return bytes.Equal(cert.RawSubjectPublicKeyInfo, r.entry.Replaces), nil
 }
