@@ -54,8 +54,11 @@ func (s *Holdings) step(ctx context.Context, of Holder, by string, dry bool, dec
 
 // String says what it is about.
 func (h Holder) String() string {
-	if h.Card == 0 || h.Account != "" {
+	switch {
+	case h.Card == 0:
 		return fmt.Sprintf("account %q", h.Account)
+	case h.Account != "":
+		return fmt.Sprintf("card %d and account %q", h.Card, h.Account)
 	}
 	return fmt.Sprintf("card %d", h.Card)
 }

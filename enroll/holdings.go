@@ -90,7 +90,10 @@ func (s *Holdings) Lose(ctx context.Context, serial uint32, loss Loss, by string
 		}
 		f.fall.Again = card.State == CardLost
 		for _, c := range f.Certificates {
-			if c.Revocation != nil {
+			switch {
+			case card.holds(&c): // by this loss, said before
+				continue
+			case c.Revocation != nil:
 				f.fall.Kept = append(f.fall.Kept, c)
 				continue
 			}
@@ -174,10 +177,16 @@ func (s *Holdings) cameWithTemporary(f *fate, lost Card, c ca.Certificate) bool 
 }
 
 // Retire takes the card out of service for good, and revokes what is on it with reason.
-// [ErrNotFound] where it is not known.
+// [ErrNotFound] where it is not known; [ErrReasonStays] where it is retired already and
+// certificates on it were revoked with another reason than keyCompromise, which is asked for now.
 func (s *Holdings) Retire(ctx context.Context, serial uint32, reason ca.Reason, note, by string, dry bool) (Fall, error) {
 	if err := errors.Join(checkReason(reason), checkNote(note)); err != nil {
 		return Fall{}, err
+	}
+	if reason == ca.KeyCompromise {
+		if err := s.checkStays(ctx, serial); err != nil {
+			return Fall{}, err
+		}
 	}
 	return s.step(ctx, Holder{Card: serial}, by, dry, func(f *fate) error {
 		card, err := f.known()
@@ -194,6 +203,35 @@ func (s *Holdings) Retire(ctx context.Context, serial uint32, reason ca.Reason, 
 		f.store(card, "card.retire", map[string]string{"reason": reason.String()})
 		return nil
 	})
+}
+
+// ErrReasonStays is a reason that comes too late: a revoked certificate keeps its first one.
+var ErrReasonStays = errors.New("certificates that are revoked keep their first reason")
+
+// checkStays fails where the card is retired, nothing on it is left to be revoked, and something
+// was revoked with another reason than keyCompromise.
+func (s *Holdings) checkStays(ctx context.Context, serial uint32) error {
+	now := s.c.Now()
+	h, err := s.c.Store.Holding(ctx, Holder{Issuer: s.c.Issuer, Card: serial, At: now})
+	if err != nil || h.Cards[0].State != CardRetired || len(h.Certificates) > 0 {
+		return nil // the step itself tells of it
+	}
+	n, reason := 0, ca.Reason(0)
+	for _, account := range h.Cards[0].Holders {
+		certs, err := s.c.Store.CertificatesOf(ctx, account, MaxHolding)
+		if err != nil {
+			return fmt.Errorf("card %d: %w", serial, err)
+		}
+		for _, c := range certs {
+			if c.Card != nil && c.Card.Serial == serial && c.NotAfter.After(now) && c.Revoked() && c.Revocation.Reason != ca.KeyCompromise {
+				n, reason = n+1, c.Revocation.Reason
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("card %d is retired, with %d revoked as %s: %w", serial, n, reason, ErrReasonStays)
 }
 
 // Assign makes the card the account's, or nobody's where account is "". It need not have been

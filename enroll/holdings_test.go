@@ -103,7 +103,7 @@ func TestLostAndFound(t *testing.T) {
 		t.Errorf("%+v, %d events, %d changed", f, c.events()-before, len(c.changed))
 	}
 	// Within the second, and twice.
-	if f = must(c.Lose(ctx, card, enroll.Loss{}, "@operator", false)); !f.Again || c.events() != before+3 {
+	if f = must(c.Lose(ctx, card, enroll.Loss{}, "@operator", false)); !f.Again || len(f.Kept) != 0 || c.events() != before+3 {
 		t.Errorf("lost again: %+v, %d events", f, c.events()-before)
 	}
 	found := must(c.Find(ctx, card, "behind the sofa", "@operator", false))
@@ -215,6 +215,20 @@ func TestRetireAndAssign(t *testing.T) {
 	wants(t, err, enroll.ErrCardNotLost)
 	_, err = c.withCertificate(issued, key).Plan(ctx, "user", 0)
 	refused(t, err, 401, "certificate.revoked")
+
+	// Said again it is the same; of one retired for less it comes too late.
+	if f := must(c.Retire(ctx, card, ca.KeyCompromise, "", "@operator", false)); !f.Again {
+		t.Errorf("%+v", f)
+	}
+	c.enrolled(c.withPassword("bob"), "user", wish{key: catest.Key(t), device: cards().other})
+	must(c.Retire(ctx, spare, ca.Superseded, "", "@operator", false))
+	before := c.events()
+	_, err = c.Retire(ctx, spare, ca.KeyCompromise, "stolen", "@operator", false)
+	wants(t, err, enroll.ErrReasonStays)
+	c.expect("bob", "superseded", "superseded")
+	if f := must(c.Retire(ctx, spare, ca.Superseded, "stolen", "@operator", false)); f.Again || f.Card.Note != "stolen" || c.events() != before+1 {
+		t.Errorf("%+v", f)
+	}
 
 	// One with nothing on it, and nothing known of it but whose it is.
 	must(c.Assign(ctx, 8, "alice", "", "@operator", false))

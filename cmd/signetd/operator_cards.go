@@ -114,7 +114,7 @@ func (o *operator) fell(ctx context.Context, f enroll.Fall, err error, dry bool)
 		return fallen{}, err
 	}
 	out := fallenOf(f)
-	if !dry && out.certificates() > 0 {
+	if !dry && (out.certificates() > 0 || out.Again) { // whoever repeats it may not have heard of the CRL
 		out.CRL = o.awaitCRL(ctx)
 	}
 	return out, nil
@@ -255,6 +255,8 @@ func cardConflict(err error) string {
 		return "\"signetd card show\" says how the card stands."
 	case errors.Is(err, enroll.ErrCardLost):
 		return "If it has turned up, \"signetd card found\" comes first."
+	case errors.Is(err, enroll.ErrReasonStays):
+		return "Nothing was changed, and nothing is left to take back: no server lets them in, and nobody enrolls with the card. \"signetd card retire SERIAL --note …\" keeps what is known now."
 	case errors.Is(err, enroll.ErrCardRetired):
 		return "A retired card stays so; use another."
 	case errors.Is(err, enroll.ErrCardAssigned):
