@@ -49,7 +49,16 @@ func OpenExchangeKey(path string, passphrase []byte) (*ecdh.PrivateKey, error) {
 	return key, nil
 }
 
-func openExchangeKey(path string, passphrase []byte) (*ecdh.PrivateKey, error) {
+// CheckExchangeKey reports what is wrong with the key file at path as far as can be told without its
+// passphrase: [ErrKeyNotFound], or that it is none.
+func CheckExchangeKey(path string) error {
+	if _, err := readExchangeKey(path); err != nil {
+		return fmt.Errorf("the key %s: %w", path, err)
+	}
+	return nil
+}
+
+func readExchangeKey(path string) (*pem.Block, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -66,6 +75,14 @@ func openExchangeKey(path string, passphrase []byte) (*ecdh.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != encryptedKey {
 		return nil, errors.New("there is no encrypted key in it")
+	}
+	return block, nil
+}
+
+func openExchangeKey(path string, passphrase []byte) (*ecdh.PrivateKey, error) {
+	block, err := readExchangeKey(path)
+	if err != nil {
+		return nil, err
 	}
 	der, err := pemutil.DecryptPKCS8PrivateKey(block.Bytes, passphrase)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // A Check is one thing that must be well for the CA to serve.
 type Check struct {
-	// Name is what /readyz calls it: "store", "crl", "ocsp", "root-crl".
+	// Name is what /readyz calls it: "store", "crl", "ocsp", "root-crl", "escrow".
 	Name string
 	// Check fails where it is not well; the error is shown to whoever asks, so
 	// it names no path and no secret.

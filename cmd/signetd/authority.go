@@ -142,6 +142,12 @@ func (a *authority) checks(p parts) []web.Check {
 		{Name: "crl", Check: func(context.Context) error { return currentList(a.revoking.Publisher, p.issuer.ID()) }},
 		{Name: "root-crl", Check: func(context.Context) error { return currentList(a.revoking.Publisher, root) }},
 		{Name: "ocsp", Check: func(context.Context) error { return a.revoking.Responder.Check() }},
+		{Name: "escrow", Check: func(context.Context) error {
+			if name := a.conf.escrowWanted(); name != "" && p.escrow == nil {
+				return fmt.Errorf("the escrow key is missing or can't be opened: the profile %s is refused", name)
+			}
+			return nil
+		}},
 	}
 }
 

@@ -17,11 +17,29 @@ func configCommand() *cli.Command {
 			if _, err := command.Args(c); err != nil {
 				return err
 			}
-			if _, err := config(c); err != nil {
+			conf, err := config(c)
+			if err != nil {
 				return err
 			}
-			path := configPath(c)
-			return report(c, map[string]string{"config": path, "status": "ok"}, func(w io.Writer) { fmt.Fprintf(w, "%s is right\n", path) })
+			out := configChecked{Config: configPath(c), Status: "ok"}
+			if err := conf.checkEscrow(); err != nil {
+				out.Warnings = append(out.Warnings, err.Error())
+			}
+			return report(c, out, func(w io.Writer) { out.print(w) })
 		},
 	})
+}
+
+// configChecked is what "config check" prints of a configuration that a server takes.
+type configChecked struct {
+	Config   string   `json:"config"`
+	Status   string   `json:"status"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+func (c configChecked) print(w io.Writer) {
+	fmt.Fprintf(w, "%s is right\n", c.Config)
+	for _, warning := range c.Warnings {
+		fmt.Fprintf(w, "Warning: %s\n", warning)
+	}
 }

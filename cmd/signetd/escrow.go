@@ -111,3 +111,26 @@ func openEscrow(conf *Config, passphrase []byte) (*enroll.EscrowKey, error) {
 	}
 	return enroll.NewEscrowKey(key)
 }
+
+// escrowWanted names a profile that has PUKs kept; "" where none has.
+func (c *Config) escrowWanted() string {
+	for _, name := range enroll.ProfileNames(c.profiles) {
+		if c.profiles[name].Plan.PUKEscrow {
+			return name
+		}
+	}
+	return ""
+}
+
+// checkEscrow tells what is wrong with the escrow key where a profile wants one, as far as can be
+// told without the passphrase.
+func (c *Config) checkEscrow() error {
+	name := c.escrowWanted()
+	if name == "" {
+		return nil
+	}
+	if err := ca.CheckExchangeKey(c.path(escrowKey)); err != nil {
+		return fmt.Errorf("profiles.%s: puk_escrow: nobody can enroll for it on a new card: %w", name, err)
+	}
+	return nil
+}

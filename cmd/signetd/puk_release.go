@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"signet/ca"
 	"signet/enroll"
 	"signet/internal/exit"
 	"signet/internal/problem"
@@ -82,7 +83,10 @@ func escrowKeyOf(c *cli.Context) (*enroll.EscrowKey, error) {
 	defer clear(passphrase)
 	key, err := openEscrow(conf, passphrase)
 	if err != nil {
-		return nil, exit.With(exit.Denied, err, "It is the passphrase that was given to \"signetd init\".")
+		if errors.Is(err, ca.ErrPassphrase) {
+			return nil, exit.With(exit.Denied, err, "It is the passphrase that was given to \"signetd init\".")
+		}
+		return nil, exit.With(exit.Failed, err, "Restore "+escrowKey+" from a backup.")
 	}
 	return key, nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
-	"signet/enroll"
 	"signet/internal/command"
 	"signet/internal/exit"
 	"signet/store/bolt"
@@ -100,13 +99,12 @@ func openServer(ctx context.Context, conf *Config) (_ *server, err error) {
 // setEscrow says which escrow key there is, and what is amiss without one.
 func (s *server) setEscrow(keys *keyring) {
 	s.parts.escrow = keys.escrow
-	wanted := slices.ContainsFunc(enroll.ProfileNames(s.conf.profiles), func(name string) bool { return s.conf.profiles[name].Plan.PUKEscrow })
 	switch {
 	case keys.escrow != nil:
 		s.logger.Info("PUKs are kept", "escrow_key", keys.escrow.Public().ID())
 	case keys.escrowErr != nil:
 		s.logger.Error("the escrow key can't be opened: no PUK is kept or released, and profiles with puk_escrow are refused", "error", keys.escrowErr)
-	case wanted:
+	case s.conf.escrowWanted() != "":
 		s.logger.Error("there is no escrow key: profiles with puk_escrow are refused", "hint", "signetd escrow init, or restore "+escrowKey)
 	}
 }
