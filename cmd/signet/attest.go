@@ -27,7 +27,7 @@ func attestShowCommand() *cli.Command {
 		Name: "show", Usage: "explain an attestation in words, and verify it", ArgsUsage: "[FILE]",
 		Description: "FILE is PEM: the slot's certificate and the card's own (f9), or a certificate request that carries\n" +
 			"them; - is stdin. Without FILE, a card is asked for its statement. The exit code is 0 where it verifies, 3\n" +
-			"where it proves nothing.",
+			"where it proves nothing, 4 where the card states nothing.",
 		Flags: flags(command.JSON(), serialFlag(), slotFlag(),
 			&cli.StringSliceFlag{Name: "root", Usage: "trust the certificates in `FILE` beside Yubico's roots"}),
 		Action: runAttestShow,
@@ -85,8 +85,12 @@ func attestEvidence(c *cli.Context) (*piv.Evidence, error) {
 	}
 	defer card.Close()
 	a, err := card.Attest(c.Context, slot)
+	if errors.Is(err, piv.ErrEmpty) {
+		return nil, exit.With(exit.NotFound, fmt.Errorf("%w: a card states nothing of an empty slot, or of a key that was put into it", err),
+			"\"signet card info\" shows which slots hold what.")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("slot %s: %w: a card states nothing of an empty slot, or of a key that was put into it", slot, err)
+		return nil, err
 	}
 	return &piv.Evidence{Attestation: a}, nil
 }

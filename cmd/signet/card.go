@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/urfave/cli/v2"
 
 	"signet/enroll/ceremony"
@@ -59,7 +61,7 @@ func runCardReset(c *cli.Context) error {
 	serial := card.Info().Serial
 	if !c.Bool("yes") {
 		warning := "Every key and certificate in the card's PIV application will be destroyed, for good. FIDO and OpenPGP stay."
-		if err := confirmSerial(c, warning, serial); err != nil {
+		if err := confirmSerial(c, warning, serial, fmt.Sprintf("In a script, give --yes --serial %d.", serial)); err != nil {
 			return err
 		}
 	}

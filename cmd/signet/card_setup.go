@@ -59,7 +59,7 @@ func reportPreview(c *cli.Context, p *ceremony.Preview, err error) error {
 	if err != nil {
 		return err
 	}
-	return report(c, p, func() {
+	err = report(c, p, func() {
 		if p.Wants != "" {
 			printf(c, "The CA wants: %s.\n", p.Wants)
 		}
@@ -74,4 +74,8 @@ func reportPreview(c *cli.Context, p *ceremony.Preview, err error) error {
 			printf(c, "%2d. %s\n", i+1, step)
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return p.Stopped()
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/tls"
 	"errors"
+	"os"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"signet/enroll"
 	"signet/enroll/ceremony"
@@ -55,6 +57,7 @@ func runEnroll(c *cli.Context) error {
 	}
 	cfg := ca.ceremony(c, card)
 	cfg.Algorithm = piv.Algorithm(c.String("algorithm"))
+	cfg.NewPUK = newPUKSecret.isGiven(c) || term.IsTerminal(int(os.Stdin.Fd()))
 	cfg.Force, cfg.KeepOld = c.Bool("force"), c.Bool("keep-old")
 	if c.Bool("missing") {
 		result, err := ceremony.Complete(c.Context, cfg)

@@ -41,6 +41,10 @@ func interrupted(ctx context.Context, err error) error {
 	return exit.With(exit.Failed, errors.New("interrupted"), "Run the command again: it goes on where it was.")
 }
 
+// hintPIN names both ways: only the CA knows whether it keeps the card's PUK.
+const hintPIN = "Set a new PIN by the PUK: signet card unblock; where the CA keeps it: signet card unblock --from-ca. " +
+	"If nobody has the PUK, only \"signet card reset\" remains."
+
 // causes are the sentinels of the packages below, in the order they are looked for.
 var causes = []struct {
 	cause error
@@ -48,8 +52,8 @@ var causes = []struct {
 	hint  string
 }{
 	{piv.ErrNoSupport, exit.NoCard, "Use a build of signet with cgo for everything at a card; \"signet crl\" works with this one."},
-	{ceremony.ErrLastTry, exit.PINBlocked, "Set a new PIN by the PUK: signet card unblock. If the PUK is lost too, only \"signet card reset\" remains."},
-	{piv.ErrPINBlocked, exit.PINBlocked, "Set a new PIN by the PUK: signet card unblock. If the PUK is lost too, only \"signet card reset\" remains."},
+	{ceremony.ErrLastTry, exit.PINBlocked, hintPIN},
+	{piv.ErrPINBlocked, exit.PINBlocked, hintPIN},
 	{ceremony.ErrLastPUKTry, exit.PINBlocked, "Nothing was changed. After another wrong PUK only \"signet card reset\" remains, which destroys all keys in the card's PIV application."},
 	{ceremony.ErrPUKUnknown, exit.Failed, "Nothing is on it yet: make it as new with \"signet card reset\", and run the command again."},
 	{piv.ErrPUKBlocked, exit.PINBlocked, "Only \"signet card reset\" remains; it destroys all keys in the card's PIV application."},
@@ -68,7 +72,7 @@ var causes = []struct {
 		"If nobody does, only \"signet card reset\" remains, which destroys all keys in the card's PIV application."},
 	{ceremony.ErrNoCertificate, exit.NotFound, "Get a first one: signet enroll."},
 	{ceremony.ErrNoSignIn, exit.NotFound, "Get another one for it with a password or a code: signet enroll --profile NAME --force."},
-	{ceremony.ErrNotRenewable, exit.Failed, "Finish what was begun: signet enroll, with a password or a code."},
+	{ceremony.ErrNotRenewable, exit.NotFound, "Finish what was begun: signet enroll, with a password or a code."},
 	{enroll.ErrUntrusted, exit.Denied, "If the CA was set up anew, forget the old one: signet ca forget URL."},
 	{enroll.ErrFingerprint, exit.Denied, "Compare the URL and the fingerprint with what the administrator gave you, digit by digit."},
 	{enroll.ErrUnreachable, exit.Unreachable, "Check the URL and the network, and run the command again: it goes on where it was."},
@@ -139,7 +143,10 @@ func hintWrong(wrong *piv.WrongPINError) string {
 	case wrong.What == "PUK" && wrong.Tries == 1:
 		return "One try is left. After another wrong PUK only \"signet card reset\" remains, which destroys all keys in the card's PIV application."
 	case wrong.Tries == 1:
-		return "The last try is not spent here. Set a new PIN by the PUK: signet card unblock."
+		return "The last try is not spent here. " + hintPIN
+	}
+	if wrong.Tries == 0 {
+		return fmt.Sprintf("Check the %s; no try is left.", wrong.What)
 	}
 	return fmt.Sprintf("Check the %s; %d tries are left.", wrong.What, wrong.Tries)
 }

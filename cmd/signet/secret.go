@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type secret struct {
 	flag  string // of the file: "pin-file"
 	env   string // "SIGNET_PIN"
 	what  string // "PIN", as a person is asked for it
+	noun  string // as it is spoken of: "new PIN"; what, where it is ""
 	twice bool   // a new one is asked for twice
 	rules string // for a new one, said before it is typed
 }
@@ -55,7 +57,7 @@ func (s secret) read(c *cli.Context) (string, error) {
 func (s secret) prompt(c *cli.Context) (string, error) {
 	in := int(os.Stdin.Fd())
 	if !term.IsTerminal(in) {
-		return "", exit.With(exit.Usage, fmt.Errorf("the %s is wanted, and there is no terminal to ask at", s.what),
+		return "", exit.With(exit.Usage, fmt.Errorf("the %s is wanted, and there is no terminal to ask at", cmp.Or(s.noun, s.what)),
 			fmt.Sprintf("Give it with --%s FILE or in %s.", s.flag, s.env))
 	}
 	if s.rules != "" {

@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
-	"signet/enroll/ceremony"
 	"signet/internal/certfile"
 	"signet/internal/command"
 	"signet/internal/dn"
@@ -108,9 +107,13 @@ func (s *status) fromSlot(c *cli.Context) error {
 	defer card.Close()
 	err = s.read(c.Context, card, slot)
 	if errors.Is(err, piv.ErrEmpty) {
-		return fmt.Errorf("slot %s of card %d: %w", slot, card.Info().Serial, ceremony.ErrNoCertificate)
+		return noCertificate(fmt.Sprintf("slot %s of card %d", slot, card.Info().Serial))
 	}
 	return err
+}
+
+func noCertificate(what string) error {
+	return exit.With(exit.NotFound, errors.New(what+" has no certificate"), "Get a first one: signet enroll.")
 }
 
 // read fails with [piv.ErrEmpty] where the slot has no certificate.

@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
-	"signet/enroll/ceremony"
 	"signet/internal/exit"
 	"signet/piv"
 )
@@ -51,7 +50,7 @@ func statusOfCard(c *cli.Context, expiring time.Duration) error {
 	return all.verdict(verdicts)
 }
 
-// readStatuses fails with [ceremony.ErrNoCertificate] where there is none in any.
+// readStatuses fails where there is none in any.
 func readStatuses(ctx context.Context, card piv.Card) (all []*status, err error) {
 	var unreadable error
 	for _, slot := range piv.Slots() {
@@ -73,7 +72,7 @@ func readStatuses(ctx context.Context, card piv.Card) (all []*status, err error)
 	case unreadable != nil:
 		return nil, unreadable
 	}
-	return nil, fmt.Errorf("card %d: %w", card.Info().Serial, ceremony.ErrNoCertificate)
+	return nil, noCertificate(fmt.Sprintf("card %d", card.Info().Serial))
 }
 
 // leaveOutStrangers: certificates of CAs that were never met are shown only where there

@@ -20,10 +20,6 @@ import (
 // judge asks the CA. Its error is the verdict, where that isn't good or, within
 // expiring, won't be.
 func (s *status) judge(ctx context.Context, expiring time.Duration) error {
-	if s.KeyOnCard != nil && !*s.KeyOnCard {
-		return s.fail(exit.Denied, "mismatch", fmt.Errorf("slot %s holds another key than the certificate's", s.Slot),
-			"If an enrollment was ended halfway, run it again: signet enroll.")
-	}
 	known, err := loadAuthorities()
 	if err != nil {
 		return err
@@ -34,6 +30,9 @@ func (s *status) judge(ctx context.Context, expiring time.Duration) error {
 		return s.fail(exit.Denied, "untrusted", err, "Name the CA once: signet enroll --ca URL --fingerprint HEX.")
 	case err != nil:
 		return s.fail(exit.Unreachable, "unreachable", fmt.Errorf("the CA can't be asked: %w", err), hintAsk)
+	case s.KeyOnCard != nil && !*s.KeyOnCard: // of one of ours: others' are none of our business
+		return s.fail(exit.Denied, "mismatch", fmt.Errorf("slot %s does not hold the certificate's key", s.Slot),
+			"If an enrollment was ended halfway, run it again: signet enroll.")
 	}
 	if time.Now().After(s.NotAfter) {
 		if s.retired() {

@@ -46,13 +46,13 @@ func (t *terminal) Touch()           { t.say("    Touch your YubiKey now") }
 
 var (
 	pinSecret    = secret{flag: "pin-file", env: "SIGNET_PIN", what: "PIN of the card"}
-	newPINSecret = secret{flag: "pin-file", env: "SIGNET_PIN", what: "New PIN for the card (6 to 8 characters)", twice: true, rules: secretRules}
-	newPUKSecret = secret{flag: "puk-file", env: "SIGNET_PUK", what: "New PUK, which unblocks the PIN (6 to 8 characters)", twice: true, rules: secretRules}
+	newPINSecret = secret{flag: "pin-file", env: "SIGNET_PIN", what: "New PIN for the card (6 to 8 characters)", noun: "new PIN", twice: true, rules: secretRules}
+	newPUKSecret = secret{flag: "puk-file", env: "SIGNET_PUK", what: "New PUK, which unblocks the PIN (6 to 8 characters)", noun: "new PUK", twice: true, rules: secretRules}
 
 	// Where the secrets in force are asked for too, the new ones have files of their own.
-	otherPINSecret = secret{flag: "new-pin-file", env: "SIGNET_NEW_PIN", what: newPINSecret.what, twice: true, rules: secretRules}
+	otherPINSecret = secret{flag: "new-pin-file", env: "SIGNET_NEW_PIN", what: newPINSecret.what, noun: "new PIN", twice: true, rules: secretRules}
 	pukSecret      = secret{flag: "puk-file", env: "SIGNET_PUK", what: "PUK of the card"}
-	otherPUKSecret = secret{flag: "new-puk-file", env: "SIGNET_NEW_PUK", what: newPUKSecret.what, twice: true, rules: secretRules}
+	otherPUKSecret = secret{flag: "new-puk-file", env: "SIGNET_NEW_PUK", what: newPUKSecret.what, noun: "new PUK", twice: true, rules: secretRules}
 )
 
 // secretRules are said before a new PIN or PUK is typed; ceremony.CheckPIN and CheckPUK hold to them.
@@ -128,12 +128,15 @@ func (t *terminal) Replace(_ context.Context, all []ceremony.Occupied) error {
 	case destroyed > 1:
 		warning = fmt.Sprintf("The keys in these %d slots will be destroyed for good.", destroyed)
 	}
-	return confirmSerial(t.c, warning, all[0].Card.Serial)
+	return confirmSerial(t.c, warning, all[0].Card.Serial, "In a script, give --yes.")
 }
 
 // confirmSerial has the card's serial number typed.
-func confirmSerial(c *cli.Context, warning string, serial uint32) error {
+func confirmSerial(c *cli.Context, warning string, serial uint32, hint string) error {
 	fmt.Fprintln(c.App.ErrWriter, warning)
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return exit.With(exit.Usage, errNoConfirmation, hint)
+	}
 	line, err := askLine(c, fmt.Sprintf("Type the card's serial number (%d) to go on", serial), "")
 	if err != nil {
 		return err
@@ -144,11 +147,12 @@ func confirmSerial(c *cli.Context, warning string, serial uint32) error {
 	return nil
 }
 
+var errNoConfirmation = errors.New("a confirmation is wanted, and there is no terminal to ask at")
+
 // askLine asks a question that isn't secret. No answer is "".
 func askLine(c *cli.Context, question, suggestion string) (string, error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return "", exit.With(exit.Usage, errors.New("a confirmation is wanted, and there is no terminal to ask at"),
-			"In a script, give --yes.")
+		return "", exit.With(exit.Usage, errNoConfirmation, "In a script, give --yes.")
 	}
 	if suggestion != "" {
 		question += " [" + suggestion + "]"

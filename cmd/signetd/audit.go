@@ -27,7 +27,7 @@ func auditCommand() *cli.Command {
 			&cli.StringFlag{Name: "about", Usage: "entries that name `WHAT`: a user, a card's or a certificate's serial number"},
 			&cli.StringFlag{Name: "since", Usage: "from `DATE` on: \"2027-01-31\", a time as RFC 3339 has it, or how long ago: \"7d\""},
 			&cli.StringFlag{Name: "until", Usage: "before `DATE`"},
-			&cli.IntFlag{Name: "last", Usage: fmt.Sprintf("the last `N` of those, up to %d; all where it is left out", maxLastEvents)}),
+			&cli.IntFlag{Name: "last", DefaultText: "all", Usage: fmt.Sprintf("the last `N` of those, up to %d; all where it is left out", maxLastEvents)}),
 		Action: runAudit,
 	}
 }

@@ -18,7 +18,7 @@ type dir string
 func dirFlag() cli.Flag {
 	return &cli.StringFlag{
 		Name: "dir", Required: true, EnvVars: []string{"SOFTCARD_DIR"},
-		Usage: "`DIR`ectory of cards, attestation root and sockets; made if absent",
+		Usage: "the folder `DIR` with cards, attestation root and sockets; made if absent",
 	}
 }
 

@@ -45,6 +45,9 @@ type Config struct {
 	Algorithm piv.Algorithm
 	// Tries are set on a card as it left the factory. For SetUp; Enroll goes by the plan.
 	Tries Tries
+	// NewPUK tells that there is one to replace the factory's by, or a person to ask, also where the
+	// card's PIN is not the factory's any more. A set-up always asks.
+	NewPUK bool
 	// Force allows to ask whether what the slot holds may be replaced.
 	Force bool
 

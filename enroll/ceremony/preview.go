@@ -18,8 +18,18 @@ type Preview struct {
 	Steps []string `json:"steps"`           // in their order; none where there is nothing to do
 	Stops string   `json:"stops,omitempty"` // why the run would end before them, if it would
 
+	stop  error
 	keeps bool // the CA keeps the card's PUK
 	kept  bool // it has one already
+}
+
+// Stopped is what the run would end with before the steps; nil where it would not.
+func (p *Preview) Stopped() error { return p.stop }
+
+func (p *Preview) stopAt(err error, more string) {
+	if p.stop == nil {
+		p.stop, p.Stops = err, err.Error()+more
+	}
 }
 
 // A Wanted is a key that the CA wants, in words.
@@ -54,7 +64,7 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 	if _, err := r.foresee(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.setUp(ctx, cfg.Card, false, Tries{}); err != nil {
+	if err := p.setUp(ctx, cfg.Card, cfg.NewPUK, Tries{}); err != nil {
 		return nil, err
 	}
 	for _, k := range r.entry.Keys {
@@ -88,7 +98,7 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 	if err != nil {
 		return err
 	}
-	if err := p.setUp(ctx, r.Card, false, r.tries); err != nil {
+	if err := p.setUp(ctx, r.Card, r.NewPUK, r.tries); err != nil {
 		return err
 	}
 	p.Steps = append(p.Steps, asked...)
@@ -126,7 +136,8 @@ func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (as
 		}
 	}
 	if len(e.InUse) > 0 && !r.Force {
-		p.Stops = e.Error() + ": it would be kept"
+		e.Main = e.InUse[0].Slot == r.entry.Keys[0].Slot
+		p.stopAt(e, ": it would be kept")
 	}
 	return asked, nil
 }

@@ -7,14 +7,15 @@ import (
 	"signet/piv"
 )
 
-// setUp says what is to be done about PIN, PUK, management key and identifiers.
-func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool, want Tries) error {
+// setUp says what is to be done about PIN, PUK, management key and identifiers; newPUK, that the
+// factory's PUK is replaced also where the PIN is not the factory's.
+func (p *Preview) setUp(ctx context.Context, card piv.Card, newPUK bool, want Tries) error {
 	tries, err := card.PINTries(ctx)
 	if err != nil {
 		return err
 	}
-	if err := mayTry(tries); err != nil && p.Stops == "" {
-		p.Stops = err.Error()
+	if err := mayTry(tries); err != nil {
+		p.stopAt(err, "")
 	}
 	m, err := card.Management(ctx)
 	if err != nil {
@@ -25,7 +26,7 @@ func (p *Preview) setUp(ctx context.Context, card piv.Card, alone bool, want Tri
 		return err
 	}
 	p.tries(f, m, want)
-	p.secrets(f, m, tries, alone)
+	p.secrets(f, m, tries, newPUK)
 	switch {
 	case m.Factory:
 		p.add("replace the factory's management key by a random one (%s), kept under the PIN where ykman finds it", m.Algorithm)
@@ -59,7 +60,15 @@ func (p *Preview) tries(f piv.FactorySecrets, m piv.Management, want Tries) {
 	p.add("set how often a wrong PIN may be given: %s, a wrong PUK: %s", words(want.PIN), words(want.PUK))
 }
 
-func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, alone bool) {
+func (p *Preview) askPIN(tries int) {
+	if tries == 1 {
+		p.add("ask for the PIN (1 try left)")
+		return
+	}
+	p.add("ask for the PIN (%d tries left)", tries)
+}
+
+func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, newPUK bool) {
 	if p.keeps {
 		p.keepPUK(f, m, tries)
 		return
@@ -75,9 +84,13 @@ func (p *Preview) secrets(f piv.FactorySecrets, m piv.Management, tries int, alo
 		p.add("try the factory's PIN, and where it is the card's, replace PUK and PIN by new ones that are asked for")
 		return
 	}
-	p.add("ask for the PIN (%d tries left)", tries)
-	if alone && f.Known && f.PUK {
+	p.askPIN(tries)
+	switch {
+	case !f.Known || !f.PUK:
+	case newPUK:
 		p.add("replace the factory's PUK by a new one that is asked for")
+	default:
+		p.add("leave the factory's PUK, with which anyone can set a new PIN: give a new one with --puk-file")
 	}
 }
 
@@ -92,7 +105,7 @@ func (p *Preview) keepPUK(f piv.FactorySecrets, m piv.Management, tries int) {
 	case !f.Known && m.Factory:
 		p.add("try the factory's PIN, and where it is the card's, replace it by a new one that is asked for")
 	default:
-		p.add("ask for the PIN (%d tries left)", tries)
+		p.askPIN(tries)
 	}
 	if f.Known && !f.PUK && !p.kept {
 		p.add("ask for the PUK, and replace it by a random one that the CA keeps, sealed")

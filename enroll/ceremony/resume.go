@@ -191,7 +191,7 @@ func (r *run) ask(ctx context.Context) error {
 	if r.Account != nil {
 		return nil
 	}
-	return errors.Join(ErrNotRenewable, err)
+	return fmt.Errorf("%w: %w", ErrNotRenewable, err)
 }
 
 // same refuses to go on with a key that isn't what is asked for now.

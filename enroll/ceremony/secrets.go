@@ -30,6 +30,9 @@ func CheckPUK(puk, pin string) error {
 // CheckLength refuses what can be no card's PIN or PUK, so that no try is spent
 // on it: *[SecretError].
 func CheckLength(what, s string) error {
+	if bad := !ascii(s); bad && (len(s) < 6 || len(s) > 8) {
+		return &SecretError{what, "must have 6 to 8 characters, " + goodCharacters}
+	}
 	if len(s) < 6 || len(s) > 8 {
 		return &SecretError{what, "must have 6 to 8 characters"}
 	}
@@ -40,15 +43,21 @@ func checkSecret(what, s string) error {
 	if err := CheckLength(what, s); err != nil {
 		return err
 	}
-	for _, c := range []byte(s) {
-		if c < 0x21 || c > 0x7e {
-			return &SecretError{what, "must be digits, or letters without accents, no spaces"}
-		}
+	if !ascii(s) || strings.Contains(s, " ") {
+		return &SecretError{what, "must be " + goodCharacters}
 	}
 	if trivial(s) {
 		return &SecretError{what, "is among the first that anyone would try"}
 	}
 	return nil
+}
+
+// goodCharacters are those that every program types alike: a card counts octets.
+const goodCharacters = "digits, or letters without accents, no spaces"
+
+// ascii reports whether there are only printable characters of ASCII.
+func ascii(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c > 0x7e })
 }
 
 // trivial is one character again and again, or characters that follow one

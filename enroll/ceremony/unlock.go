@@ -209,7 +209,7 @@ func (r *run) leftPUK(ctx context.Context) error {
 	if !r.told.Known || !r.told.PUK || r.keeping() {
 		return nil
 	}
-	if !r.settingUp {
+	if !r.settingUp && !r.NewPUK {
 		r.UI.Note("the card's PUK is the factory's, with which anyone can set a new PIN: signet card change-puk")
 		return nil
 	}
