@@ -82,7 +82,14 @@ type run struct {
 	resumed bool
 	secured bool
 	open    bool // the card is unlocked
-	stepped Step // the last that was for a key
+
+	entered  bool              // the PIN was verified
+	isNew    bool              // it is the factory's
+	factory  bool              // so is the management key
+	asHeld   *x509.Certificate // that the CA knows the holder by; nil for another way
+	heldIn   piv.Slot          // its slot
+	renewing bool              // the holder is known so: a PUK that the card has is left to it
+	stepped  Step              // the last that was for a key
 
 	superseded []ca.Serial // revoked for keys that were replaced
 	left       []ca.Serial // to be revoked for that by another run

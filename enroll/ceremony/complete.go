@@ -26,6 +26,9 @@ func (r *run) completeSet(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.unlock(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := r.companions(ctx, offer); err != nil {
 		return nil, err
 	}

@@ -13,14 +13,14 @@ import (
 	"signet/piv"
 )
 
-// known unlocks the card and connects as the holder of the certificate in the
+// known verifies the PIN and connects as the holder of the certificate in the
 // slot, or of the one that it goes with, and finds that one's profile.
 func (r *run) known(ctx context.Context) error {
 	by, cert, err := r.speaker(ctx)
 	if err != nil {
 		return err
 	}
-	if err := r.unlock(ctx); err != nil {
+	if err := r.enter(ctx); err != nil {
 		return err
 	}
 	if err := r.connect(ctx, by, cert); err != nil {
@@ -87,6 +87,16 @@ func (r *run) connect(ctx context.Context, s piv.Slot, cert *x509.Certificate) e
 	if err != nil {
 		return err
 	}
+	r.asHeld, r.heldIn, r.renewing = cert, s, true
 	r.ca = r.Holder(tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: signer, Leaf: cert})
 	return nil
+}
+
+// reconnect has the card sign by its new PIN where the CA knows the holder by it: the one before
+// was the factory's.
+func (r *run) reconnect(ctx context.Context) error {
+	if !r.isNew || r.asHeld == nil {
+		return nil
+	}
+	return r.connect(ctx, r.heldIn, r.asHeld)
 }

@@ -45,6 +45,9 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.unlock(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.standing(ctx, offer); err != nil {
 		return nil, err
 	}
@@ -62,6 +65,9 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	}
 	offer, err := r.plan(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}
 	m, err := r.renewed(offer)
@@ -122,7 +128,7 @@ func (r *run) knownOrTicket(ctx context.Context) (lost bool, err error) {
 	var mismatch *MismatchError
 	if (errors.As(err, &mismatch) || errors.Is(err, ErrNoCertificate)) && r.ticketHolds() {
 		r.ca = r.Code(r.entry.Ticket.Code)
-		return true, r.unlock(ctx)
+		return true, r.enter(ctx)
 	}
 	return false, err
 }

@@ -70,10 +70,18 @@ func (r *run) resume(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.unlock(ctx); err != nil {
+	if err := r.enter(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.ask(ctx); err != nil {
+		return nil, err
+	}
+	if offer == nil && !r.requested() {
+		if offer, err = r.plan(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}
 	if !r.requested() {
@@ -119,14 +127,8 @@ func (r *run) issued() bool {
 	return !slices.ContainsFunc(r.entry.Keys, func(k *pendingKey) bool { return k.Issued == nil })
 }
 
-// complete makes what keys are missing, and a request of all. offer is nil where the CA was
-// not asked yet.
-func (r *run) complete(ctx context.Context, offer *enroll.Offer) (err error) {
-	if offer == nil {
-		if offer, err = r.plan(ctx); err != nil {
-			return err
-		}
-	}
+// complete makes what keys are missing, and a request of all.
+func (r *run) complete(ctx context.Context, offer *enroll.Offer) error {
 	if !r.fits(offer) {
 		return errPlanChanged
 	}

@@ -8,10 +8,9 @@ import (
 	"signet/piv"
 )
 
-// unlock verifies the PIN and opens the management key. A card with the
-// factory's secrets gets others first, and one without CHUID and CCC gets those.
-func (r *run) unlock(ctx context.Context) error {
-	if r.open {
+// enter verifies the PIN. It changes nothing on the card.
+func (r *run) enter(ctx context.Context) error {
+	if r.entered {
 		return nil
 	}
 	r.UI.Step(StepUnlock)
@@ -40,7 +39,20 @@ func (r *run) unlock(ctx context.Context) error {
 			return err
 		}
 	}
-	isNew = isNew || r.pin == factoryPIN
+	r.isNew, r.factory, r.entered = isNew || r.pin == factoryPIN, factory, true
+	return nil
+}
+
+// unlock verifies the PIN, if that wasn't done, and opens the management key. A card with the
+// factory's secrets gets others first, and one without CHUID and CCC gets those.
+func (r *run) unlock(ctx context.Context) error {
+	if r.open {
+		return nil
+	}
+	if err := r.enter(ctx); err != nil {
+		return err
+	}
+	isNew, factory := r.isNew, r.factory
 	if isNew || r.settingUp {
 		if err := r.setTries(ctx, isNew && factory); err != nil {
 			return err
@@ -49,8 +61,13 @@ func (r *run) unlock(ctx context.Context) error {
 	if err := r.secure(ctx, isNew); err != nil {
 		return err
 	}
-	if err := r.kept(ctx); err != nil {
+	if err := r.reconnect(ctx); err != nil {
 		return err
+	}
+	if !r.renewing || r.told.Known && r.told.PUK {
+		if err := r.kept(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.manage(ctx, factory); err != nil {
 		return err
