@@ -36,7 +36,7 @@ func (b *bench) seedCodes(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	codes := enroll.NewCodes(store, nil)
+	codes := enroll.NewCodes(store, nil, nil)
 	b.codes = make(chan string, codeCount)
 	var left atomic.Int64
 	left.Store(codeCount)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type AccountsConfig struct {
 	// have no others. The first is what a new account gets when none is named.
 	Profiles  []string
 	Passwords PasswordParams
+	Logger    *slog.Logger     // nil: no log
 	Now       func() time.Time // nil means time.Now
 }
 
@@ -27,6 +29,7 @@ type Accounts struct {
 	store    Store
 	profiles []string
 	hasher   *hasher
+	logger   *slog.Logger
 	now      func() time.Time
 }
 
@@ -36,7 +39,7 @@ func NewAccounts(c AccountsConfig) (*Accounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Accounts{store: c.Store, profiles: c.Profiles, hasher: h, now: orNow(c.Now)}, nil
+	return &Accounts{store: c.Store, profiles: c.Profiles, hasher: h, logger: orDiscard(c.Logger), now: orNow(c.Now)}, nil
 }
 
 // A NewAccount is a person to be added.
@@ -93,6 +96,7 @@ func (s *Accounts) Add(ctx context.Context, n NewAccount, by string) (Account, e
 	if err := s.store.AddAccount(ctx, a, e); err != nil {
 		return Account{}, fmt.Errorf("account %s: %w", a.Name, err)
 	}
+	audit.Log(ctx, s.logger, "end", e)
 	return a, nil
 }
 
@@ -213,17 +217,21 @@ func (s *Accounts) Update(ctx context.Context, name, by string, change func(*Acc
 // Remove deletes an account and its codes. Its certificates stay in the store:
 // whoever wants them revoked does that first.
 func (s *Accounts) Remove(ctx context.Context, name, by string) error {
-	if err := s.store.RemoveAccount(ctx, name, s.event(by, "account.remove", name)); err != nil {
+	e := s.event(by, "account.remove", name)
+	if err := s.store.RemoveAccount(ctx, name, e); err != nil {
 		return fmt.Errorf("account %q: %w", name, err)
 	}
+	audit.Log(ctx, s.logger, "end", e)
 	return nil
 }
 
 func (s *Accounts) change(ctx context.Context, name, action, by string, change func(*Account) error) (Account, error) {
-	a, err := s.store.ChangeAccount(ctx, name, change, s.event(by, action, name))
+	e := s.event(by, action, name)
+	a, err := s.store.ChangeAccount(ctx, name, change, e)
 	if err != nil {
 		return Account{}, fmt.Errorf("account %q: %w", name, err)
 	}
+	audit.Log(ctx, s.logger, "end", e)
 	return a, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -30,13 +31,21 @@ var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPaddi
 
 // Codes makes one-time codes.
 type Codes struct {
-	store Store
-	now   func() time.Time
+	store  Store
+	logger *slog.Logger
+	now    func() time.Time
 }
 
-// NewCodes makes the service on store; now nil means time.Now.
-func NewCodes(store Store, now func() time.Time) *Codes {
-	return &Codes{store: store, now: orNow(now)}
+// NewCodes makes the service on store; logger nil means no log, now nil time.Now.
+func NewCodes(store Store, logger *slog.Logger, now func() time.Time) *Codes {
+	return &Codes{store: store, logger: orDiscard(logger), now: orNow(now)}
+}
+
+func orDiscard(logger *slog.Logger) *slog.Logger {
+	if logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return logger
 }
 
 func orNow(now func() time.Time) func() time.Time {
@@ -98,6 +107,7 @@ func (c *Codes) add(ctx context.Context, code Code, ttl time.Duration) (string, 
 	if err := c.store.AddCode(ctx, code, e); err != nil {
 		return "", Code{}, fmt.Errorf("storing the code: %w", err)
 	}
+	audit.Log(ctx, c.logger, "end", e)
 	return formatCode(secret), code, nil
 }
 

@@ -73,12 +73,9 @@ func New(c Config) (*Enroller, error) {
 	if c.Store == nil || c.Issuer == nil {
 		return nil, errors.New("enroll: a store and an issuer are needed")
 	}
-	e := &Enroller{store: c.Store, issuer: c.Issuer, serials: c.Serials, urls: c.URLs, keys: c.Keys, logger: c.Logger, now: orNow(c.Now)}
+	e := &Enroller{store: c.Store, issuer: c.Issuer, serials: c.Serials, urls: c.URLs, keys: c.Keys, logger: orDiscard(c.Logger), now: orNow(c.Now)}
 	if e.serials == nil {
 		e.serials = ca.NewSerialSource(c.Store)
-	}
-	if e.logger == nil {
-		e.logger = slog.New(slog.DiscardHandler)
 	}
 	if err := e.SetPolicy(c.Profiles, c.Roots); err != nil {
 		return nil, err
@@ -88,11 +85,11 @@ func New(c Config) (*Enroller, error) {
 		return nil, err
 	}
 	e.accounts, err = NewAccounts(AccountsConfig{
-		Store: c.Store, Profiles: ProfileNames(c.Profiles), Passwords: c.Passwords, Now: e.now})
+		Store: c.Store, Profiles: ProfileNames(c.Profiles), Passwords: c.Passwords, Logger: e.logger, Now: e.now})
 	if err != nil {
 		return nil, err
 	}
-	e.codes = NewCodes(c.Store, e.now)
+	e.codes = NewCodes(c.Store, e.logger, e.now)
 	e.escrow = NewEscrow(c.Store, c.Escrow, e.logger, e.now)
 	e.login = &login{hasher: e.accounts.hasher, verified: newVerifiedSet(e.now), throttle: newThrottle(e.now)}
 	e.encodeChain()

@@ -35,10 +35,7 @@ type Escrow struct {
 
 // NewEscrow makes the service on store; key may be nil, and logger and now too.
 func NewEscrow(store EscrowStore, key *EscrowKey, logger *slog.Logger, now func() time.Time) *Escrow {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
-	return &Escrow{store: store, key: key, logger: logger, now: orNow(now)}
+	return &Escrow{store: store, key: key, logger: orDiscard(logger), now: orNow(now)}
 }
 
 // errNoEscrow is a CA without its escrow key.

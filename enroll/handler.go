@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -135,15 +136,26 @@ func isJSON(contentType string) bool {
 
 // parse reads one JSON object with no fields but those of out.
 func parse(body []byte, out any) error {
+	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) > 0 && first[0] != '{' {
+		return &formError{"the body is no JSON object"} // also null, which Decode would take for {}
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(out); err != nil {
-		return &formError{"the body is not the JSON that this call takes: " + err.Error()}
+		return &formError{"the body is not the JSON that this call takes: " + jsonReason(err)}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return &formError{"something follows the JSON in the body"}
 	}
 	return nil
+}
+
+// jsonReason says what is wrong without this program's own names.
+func jsonReason(err error) string {
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Sprintf("%q can't be a %s", kind.Field, kind.Value)
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 func (e *Enroller) getProfile(r *http.Request, id *Identity, _ []byte) (answer, error) {

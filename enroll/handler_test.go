@@ -162,3 +162,22 @@ func FuzzSubmission(f *testing.F) {
 		}
 	})
 }
+
+// A body that is no object is refused, and what is wrong is said in the API's words.
+func TestBodiesThatAreNoObject(t *testing.T) {
+	a := newAuthority(t)
+	for body, want := range map[string]string{
+		"null": "no JSON object", "[]": "no JSON object", `"x"`: "no JSON object",
+		`{"reason":7}`: `"reason" can't be a number`, `{"other":7}`: `unknown field "other"`,
+	} {
+		r := httptest.NewRequest("POST", "https://ca.example/api/v1/cards/4711/puk/requests", strings.NewReader(body))
+		r.SetBasicAuth("alice", password)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		a.enroll.Handler().ServeHTTP(w, r)
+		var p problem.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != 400 || !strings.Contains(p.Detail, want) || strings.Contains(p.Detail, "enroll.") {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+	}
+}

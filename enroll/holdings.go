@@ -290,7 +290,17 @@ func (s *Holdings) Import(ctx context.Context, cards []Card, by string) (added i
 		}
 		c.State, c.Account, c.Changed, c.Held, c.Holders = CardInventory, "", now.Truncate(time.Second), nil, nil
 	}
-	added, err = s.c.Store.AddCards(ctx, cards, func(c Card) audit.Event { return cardEvent("card.import", c, now, by) })
+	var events []audit.Event // in the order of cards; the store may ask for one more than once
+	added, err = s.c.Store.AddCards(ctx, cards, func(c Card) audit.Event {
+		e := cardEvent("card.import", c, now, by)
+		if !slices.ContainsFunc(events, func(o audit.Event) bool { return o.Object == e.Object }) {
+			events = append(events, e)
+		}
+		return e
+	})
+	for _, e := range events[:min(added, len(events))] {
+		audit.Log(ctx, s.c.Logger, "end", e)
+	}
 	if err != nil {
 		return added, fmt.Errorf("adding cards: %w", err)
 	}

@@ -2,9 +2,11 @@ package enroll_test
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"signet/ca/catest"
 	"signet/enroll"
 	"signet/internal/audit"
+	"signet/internal/logbook"
 )
 
 // A custody is an authority with cards, whose temporary certificates are of the profile "temporary".
@@ -460,5 +463,33 @@ func TestANameInForce(t *testing.T) {
 	must(c.enroll.Accounts().Add(ctx, other, "@operator"))
 	if got := must(c.store.Card(ctx, card)); got.State != enroll.CardInventory || got.Account != "" {
 		t.Errorf("the card is %+v", got)
+	}
+}
+
+// What is done to accounts, codes and cards is a line of the log as well as an event in the store.
+func TestEachEventIsLogged(t *testing.T) {
+	a := newAuthority(t)
+	accounts := a.enroll.Accounts()
+	must(accounts.Update(ctx, "alice", "@operator", func(a *enroll.Account) error { a.FullName = "Alice B"; return nil }))
+	if err := accounts.Disable(ctx, "bob", "@operator"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.enroll.Codes().New(ctx, "alice", "", 0, "@operator"); err != nil {
+		t.Fatal(err)
+	}
+	var log logbook.Book
+	holdings := enroll.NewHoldings(enroll.HoldingsConfig{Store: a.store, Issuer: a.ca.Issuer.ID(), Now: a.now, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	for range 2 {
+		must(holdings.Import(ctx, []enroll.Card{{Serial: 91}, {Serial: 92}}, "@operator"))
+	}
+	stored := map[string]int{}
+	if err := a.store.Events(ctx, 0, func(e audit.Event) bool { stored[e.Action]++; return true }); err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range []string{"account.add", "account.change", "account.disable", "code.new", "card.import"} {
+		lines := strings.Count(a.log.String()+log.String(), `"stage":"end","action":"`+action+`"`)
+		if stored[action] == 0 || lines != stored[action] {
+			t.Errorf("%s: %d stored, %d lines", action, stored[action], lines)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func newAuthority(ctx context.Context, conf *Config, p parts, old *authority) (*
 	}
 	a.operator = &operator{
 		store: p.store, accounts: a.enroller.Accounts(), holdings: a.holdings(p), codes: a.enroller.Codes(), revoker: a.revoking.Revoker,
-		escrow:    a.enroller.Escrow(),
+		escrow: a.enroller.Escrow(), logger: p.logger,
 		published: a.revoking.Publisher.Await, issuer: p.issuer.ID(), profiles: conf.profiles,
 		pivRoots: conf.pivRoots(), chain: []*x509.Certificate{p.issuer.Certificate(), p.issuer.Root()},
 		url: conf.URLs.HTTPS, fingerprint: fingerprint(p.issuer.Root()),

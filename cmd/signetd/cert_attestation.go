@@ -72,8 +72,13 @@ func (e *evidence) files() (map[string][]byte, error) {
 		return nil, fmt.Errorf("the server's answer lacks certificates")
 	}
 	last := len(e.Chain) - 1
-	record := e.Certificate
-	record.DER, record.Card.Attestation = nil, nil
+	record := struct {
+		certificate
+		DER []byte `json:"der,omitempty"` // in a file of its own
+	}{certificate: e.Certificate}
+	card := *e.Certificate.Card
+	card.Attestation = nil
+	record.Card = &card
 	text, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
 		return nil, err

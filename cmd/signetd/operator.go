@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 
 	"signet/enroll"
@@ -29,6 +30,7 @@ type operator struct {
 	codes    *enroll.Codes
 	revoker  *revocation.Revoker
 	escrow   *enroll.Escrow
+	logger   *slog.Logger
 	// published waits for the CRL that shows what is in the store; nil where no
 	// server runs that makes one.
 	published func(context.Context) error

@@ -54,6 +54,7 @@ func (o *operator) importCertificate(ctx context.Context, in newCert) (importedC
 	case err != nil:
 		return none, err
 	}
+	audit.Log(ctx, o.logger, "end", e)
 	return importedCerts{Added: 1, Certificates: []certificate{certificateOf(record, time.Now())}}, nil
 }
 
