@@ -176,7 +176,7 @@ func (f *fate) store(c Card, action string, detail map[string]string) {
 }
 
 func (d *Decision) unchanged() bool {
-	return d.Account == nil && d.Remove == "" && len(d.Cards)+len(d.Revoke)+len(d.Release)+len(d.Codes) == 0
+	return d.Account == nil && d.Remove == "" && len(d.Cards)+len(d.Forget)+len(d.Revoke)+len(d.Release)+len(d.Codes) == 0
 }
 
 func cardEvent(action string, c Card, at time.Time, by string) audit.Event {

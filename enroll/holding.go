@@ -46,7 +46,8 @@ type Decision struct {
 	Account *Account // stored, where not nil
 	// Remove is the name of an account that is deleted, as RemoveAccount does it; "" for none.
 	Remove  string
-	Cards   []Card // stored
+	Cards   []Card   // stored
+	Forget  []uint32 // the serial numbers of cards that are deleted; nobody's
 	Revoke  []Revoke
 	Release []ca.Serial // certificates on hold
 	Codes   [][32]byte  // the hashes of those that are deleted

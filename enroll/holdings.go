@@ -276,6 +276,24 @@ func (s *Holdings) Assign(ctx context.Context, serial uint32, account, note, by 
 	})
 }
 
+// Forget deletes a card from the inventory of which nothing is known but that it was imported: by
+// mistake, it seems. [ErrNotFound] where it is not known, [ErrCardKnown] where anybody ever enrolled
+// with it, or it is anybody's, lost or retired.
+func (s *Holdings) Forget(ctx context.Context, serial uint32, by string) (Fall, error) {
+	return s.step(ctx, Holder{Card: serial}, by, false, func(f *fate) error {
+		card, err := f.known()
+		if err != nil {
+			return err
+		}
+		if card.State != CardInventory || card.Account != "" || !card.FirstSeen.IsZero() || len(card.Holders) > 0 || len(f.Certificates) > 0 {
+			return fmt.Errorf("%w: its state is %s", ErrCardKnown, card.State)
+		}
+		f.fall.Card, f.decision.Forget = &card, []uint32{serial}
+		f.decision.Events = append(f.decision.Events, cardEvent("card.forget", card, f.at, f.by))
+		return nil
+	})
+}
+
 // Import adds to the inventory those of the cards that are not known, and returns how many.
 func (s *Holdings) Import(ctx context.Context, cards []Card, by string) (added int, err error) {
 	now := s.c.Now().UTC()

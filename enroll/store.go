@@ -28,6 +28,7 @@ var (
 	ErrTooMany      = errors.New("more certificates than one step changes")
 	ErrCardNotLost  = errors.New("this card is not lost")
 	ErrCardInUse    = errors.New("certificates in force are on this card")
+	ErrCardKnown    = errors.New("more is known of this card than that it was imported")
 )
 
 // A Store keeps accounts, codes and issued certificates. Every method is one

@@ -16,7 +16,7 @@ import (
 
 func cardCommand() *cli.Command {
 	return command.Group("card", "cards: whose they are, and what becomes of them",
-		cardList(), cardShow(), cardLost(), cardFound(), cardRetire(), cardAssign(), cardImport())
+		cardList(), cardShow(), cardLost(), cardFound(), cardRetire(), cardAssign(), cardImport(), cardForget())
 }
 
 // stepFlags are those of every command that changes a card.

@@ -64,6 +64,7 @@ func (o *operator) Handler() http.Handler {
 	mux.Handle("POST /op/card.retire", operation(o.retireCard))
 	mux.Handle("POST /op/card.assign", operation(o.assignCard))
 	mux.Handle("POST /op/card.import", operation(o.importCards))
+	mux.Handle("POST /op/card.forget", operation(o.forgetCard))
 	mux.Handle("POST /op/code.new", operation(o.newCode))
 	mux.HandleFunc("POST /op/cert.list", o.listCertificates)
 	mux.Handle("POST /op/cert.show", operation(o.showCertificate))

@@ -145,6 +145,11 @@ func (o *operator) assignCard(ctx context.Context, in cardStep) (fallen, error) 
 	return o.fell(ctx, f, err, in.Dry)
 }
 
+func (o *operator) forgetCard(ctx context.Context, in cardStep) (fallen, error) {
+	f, err := o.holdings.Forget(ctx, in.Serial, actorOf(ctx))
+	return o.fell(ctx, f, err, false)
+}
+
 // cardState is a card with what is on it: the output of card.show.
 type cardState struct {
 	enroll.Card
@@ -193,6 +198,8 @@ type newCards struct {
 type importedCards struct {
 	Added int `json:"added"`
 	Known int `json:"known"` // before
+	// Column is that of the file that the serial numbers are from, which the command adds.
+	Column string `json:"column,omitempty"`
 }
 
 func (o *operator) importCards(ctx context.Context, in newCards) (importedCards, error) {
@@ -201,7 +208,7 @@ func (o *operator) importCards(ctx context.Context, in newCards) (importedCards,
 		cards[i] = enroll.Card{Serial: serial, Note: in.Note}
 	}
 	added, err := o.holdings.Import(ctx, cards, actorOf(ctx))
-	return importedCards{added, len(cards) - added}, err
+	return importedCards{Added: added, Known: len(cards) - added}, err
 }
 
 // userStep is the input of user.disable and user.remove.
@@ -251,6 +258,8 @@ func (o *operator) leave(ctx context.Context, in userStep, remove bool) (userGon
 // cardConflict is what to do where a card's state is in the way; "" for other errors.
 func cardConflict(err error) string {
 	switch {
+	case errors.Is(err, enroll.ErrCardKnown):
+		return "Only a card that was imported by mistake is forgotten; \"signetd card retire\" takes another out of service."
 	case errors.Is(err, enroll.ErrCardNotLost):
 		return "\"signetd card show\" says how the card stands."
 	case errors.Is(err, enroll.ErrCardLost):

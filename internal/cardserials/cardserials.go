@@ -24,6 +24,9 @@ type List struct {
 	Serials []uint32
 	// Repeated is how many were there more than once.
 	Repeated int
+	// Column says from which column of a CSV file they are, for people: its heading in quotes, or
+	// its number.
+	Column string
 }
 
 // ReadFile reads a list: as [ParseCSV] does where the name ends in .csv, else as

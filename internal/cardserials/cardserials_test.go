@@ -45,6 +45,16 @@ func TestParseCSV(t *testing.T) {
 	}
 }
 
+func TestWhichColumn(t *testing.T) {
+	for order, want := range map[string]string{
+		"column by heading": `"Serial Number"`, "no heading": "number 1", "first numeric": `"number"`, "above headings": `"Serial"`,
+	} {
+		if got, err := ParseCSV([]byte(orders[order])); err != nil || got.Column != want {
+			t.Errorf("%s: %s, %v, want %s", order, got.Column, err, want)
+		}
+	}
+}
+
 func TestWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	for name, c := range map[string]struct{ content, want string }{

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"unicode/utf16"
@@ -39,7 +40,20 @@ func ParseCSV(data []byte) (List, error) {
 		}
 		all = append(all, n)
 	}
-	return listOf(all)
+	l, err := listOf(all)
+	l.Column = columnName(rows[:len(rows)-len(body)], column)
+	return l, err
+}
+
+// columnName is the heading of the column, which the last of the rows above the numbers has; or
+// else which column it is.
+func columnName(above []row, column int) string {
+	if len(above) > 0 {
+		if heading := above[len(above)-1].cell(column); heading != "" {
+			return fmt.Sprintf("%.40q", heading)
+		}
+	}
+	return fmt.Sprintf("number %d", column+1)
 }
 
 // toUTF8 takes a byte order mark off, and reads UTF-16 where it says so: Excel's

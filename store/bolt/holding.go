@@ -163,6 +163,11 @@ func (s *Store) apply(t *tx, of enroll.Holder, d enroll.Decision) error {
 			return err
 		}
 	}
+	for _, serial := range d.Forget {
+		if err := t.delete(bucketCards, cardKey(serial)); err != nil {
+			return err
+		}
+	}
 	if a := d.Account; a != nil {
 		record, err := json.Marshal(a)
 		if err != nil {

@@ -91,6 +91,13 @@ func testCards(t *testing.T, f *fixture) {
 	var serials []uint32
 	must(t, f.Cards(f.ctx, func(c enroll.Card) bool { serials = append(serials, c.Serial); return true }))
 	equal(t, serials, []uint32{5, 11})
+
+	f.put(t, enroll.Card{Serial: 25, State: enroll.CardInventory})
+	must(t, f.ChangeHolding(f.ctx, enroll.Holder{Issuer: issuerA, Card: 25, At: f.now}, func(enroll.Holding) (enroll.Decision, error) {
+		return enroll.Decision{Forget: []uint32{25}}, nil
+	}))
+	_, err = f.Card(f.ctx, 25)
+	fails(t, err, enroll.ErrNotFound)
 }
 
 // What is on a card that is lost or retired is not renewed, wherever the new key is.
