@@ -55,7 +55,7 @@ func (r *run) ending(all []Installed) *superseding {
 			continue
 		}
 		if r.entry.Replaces == nil {
-			s.Made = append(s.Made, Missing{k.Profile, k.home()})
+			s.Made, s.New = append(s.Made, Missing{k.Profile, k.home()}), append(s.New, k.Public)
 		}
 		switch {
 		case k.Into != 0 || k.Before == nil || contains(s.Replaced, k.Before):
@@ -212,7 +212,7 @@ func (r *run) resolve(ctx context.Context, s *superseding, own []enroll.Record) 
 			continue
 		}
 		was := contains(s.Destroyed, key)
-		if !was && (c.CardSerial == 0 || s.Made == nil) {
+		if !was && (c.CardSerial == 0 || s.Made == nil || contains(s.New, key)) {
 			continue
 		}
 		there, err := r.onCard(ctx, key, c.Slot)

@@ -30,6 +30,8 @@ type superseding struct {
 	// Made are the keys of an enrollment. Certificates for the same profile or slot of this
 	// card whose keys it hasn't any more are of one that was reset since.
 	Made []Missing `json:"made,omitempty"`
+	// New are those keys, which the card has.
+	New [][]byte `json:"new,omitempty"`
 
 	// Serials are the certificates that are known to be left.
 	Serials []ca.Serial `json:"serials,omitempty"`
