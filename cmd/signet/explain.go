@@ -72,7 +72,7 @@ var causes = []struct {
 		"If nobody does, only \"signet card reset\" remains, which destroys all keys in the card's PIV application."},
 	{ceremony.ErrNoCertificate, exit.NotFound, "Get a first one: signet enroll."},
 	{ceremony.ErrNoSignIn, exit.NotFound, "Get another one for it with a password or a code: signet enroll --profile NAME --force."},
-	{ceremony.ErrNotRenewable, exit.NotFound, "Finish what was begun: signet enroll, with a password or a code."},
+	{ceremony.ErrNotRenewable, exit.NotFound, "Finish what was begun: signet enroll, with a password or a code; with --force where another program made the key."},
 	{enroll.ErrUntrusted, exit.Denied, "If the CA was set up anew, forget the old one: signet ca forget URL."},
 	{enroll.ErrFingerprint, exit.Denied, "Compare the URL and the fingerprint with what the administrator gave you, digit by digit."},
 	{enroll.ErrUnreachable, exit.Unreachable, "Check the URL and the network, and run the command again: it goes on where it was."},

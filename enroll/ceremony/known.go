@@ -17,6 +17,9 @@ import (
 // slot, or of the one that it goes with, and finds that one's profile.
 func (r *run) known(ctx context.Context) error {
 	by, cert, err := r.speaker(ctx)
+	if errors.As(err, new(*MismatchError)) {
+		return fmt.Errorf("%w: %w", ErrNotRenewable, err)
+	}
 	if err != nil {
 		return err
 	}
