@@ -82,6 +82,7 @@ func cutSetAt(t *testing.T, h *holder, n int, when softcard.Action) {
 			t.Fatalf("the next run: %v", err)
 		}
 	}
+	h.endSuperseding(t)
 	h.mustHold(t, threeSlots)
 	h.mustHaveIssued(t, 1)
 	// One that was made as the card lost its power was not told of.
