@@ -52,6 +52,7 @@ type Enroller struct {
 	codes    *Codes
 	escrow   *Escrow
 	policy   atomic.Pointer[policy]
+	holds    holds
 
 	// answers are buffers in which answers are written, some kilobytes each.
 	answers sync.Pool

@@ -39,6 +39,9 @@ func (e *Enroller) problemOf(r *http.Request, err error) *problem.Problem {
 	case refused:
 		p = problem.New(statusOfRule(rule), "refused", reason)
 		p.Rule, p.Hint = rule, hint
+		if own, ok := errors.AsType[*RefusedError](err); ok && own.status != 0 {
+			p.Status = own.status
+		}
 	case errors.Is(err, ErrNoCredentials):
 		p = problem.New(http.StatusUnauthorized, "unauthenticated", "there are no credentials in the request")
 		p.Hint = "Present a password, an enrollment code or a client certificate."

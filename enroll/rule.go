@@ -15,6 +15,7 @@ type RefusedError struct {
 	Rule   string
 	Reason string
 	Hint   string
+	status int // of the answer; 0 for the rule's
 }
 
 func (e *RefusedError) Error() string { return e.Rule + ": " + e.Reason }

@@ -133,7 +133,7 @@ func TestRenewCompanionOnFile(t *testing.T) {
 	a := newSets(t)
 	issued, keys := a.enrolledSet(a.withPassword("carol"))
 	c := a.withCertificate(issued, keys.keys[0])
-	a.take(&issued.With[0], ca.CertificateHold)
+	a.take(&issued.With[0], ca.Superseded)
 	_, err := c.Submit(ctx, renew(t, a.nonce(c), keys, true, "signing")...)
 	refused(t, err, 422, "attestation.missing")
 	a.advance(101 * 24 * time.Hour) // encryption is for 100 days

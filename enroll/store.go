@@ -81,6 +81,12 @@ type Store interface {
 	// CertificatesOf returns the account's certificates, the newest first and no
 	// more than limit of them.
 	CertificatesOf(ctx context.Context, account string, limit int) ([]ca.Certificate, error)
+	// OnHold returns the certificates of that issuer and account that are on hold, the newest first.
+	OnHold(ctx context.Context, issuer, account string) ([]ca.Certificate, error)
+	// Revision grows with each change of what is revoked or on hold of the issuer's: never less than
+	// that of a change which was answered, never more than what a reading that begins
+	// now sees. It reads memory alone.
+	Revision(ctx context.Context, issuer string) (uint64, error)
 	// RecordEnrollment stores the outcome of an enrollment, all of it or nothing.
 	// Where the same account's same CSRs have been recorded already, it stores
 	// nothing and returns the certificates recorded then, in the order of these CSRs, and

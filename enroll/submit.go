@@ -23,6 +23,7 @@ type submitted struct {
 	nonce   Nonce    // nil where the CSR has none and needs none
 	card    *ca.Card // nil without an attestation
 	proved  *Card    // what card is, as hardware
+	known   bool     // the account has enrolled the key before
 	at      time.Time
 }
 
@@ -102,6 +103,9 @@ func (e *Enroller) checkKey(ctx context.Context, a *application, s *submitted) e
 		return err
 	}
 	if err := e.checkOwner(ctx, s); err != nil {
+		return err
+	}
+	if err := e.checkHeld(ctx, a, s); err != nil {
 		return err
 	}
 	return e.checkCard(ctx, s, a.policy.roots)
@@ -191,6 +195,7 @@ func (e *Enroller) checkOwner(ctx context.Context, s *submitted) error {
 	case owner != s.id.Account.Name:
 		return refuse("key.taken", "the key belongs to another account")
 	}
+	s.known = true
 	return nil
 }
 

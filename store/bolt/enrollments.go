@@ -49,22 +49,56 @@ func (s *Store) Held(ctx context.Context, issuer string, serial ca.Serial) (c ca
 
 // CertificatesOf implements [enroll.Store].
 func (s *Store) CertificatesOf(ctx context.Context, account string, limit int) (certs []ca.Certificate, err error) {
-	err = s.view(ctx, func(t *tx) error {
-		keys, err := t.newest(t.enrolledBy(account), limit)
-		if err != nil {
-			return err
-		}
-		for _, key := range keys {
-			c, err := t.certificate(key)
-			if err != nil {
-				return err
-			}
-			certs = append(certs, c)
-		}
-		return nil
+	err = s.view(ctx, func(t *tx) (err error) {
+		certs, err = t.newestOf(t.enrolledBy(account), limit)
+		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	return certs, nil
+}
+
+// OnHold implements [enroll.Store]. Of those that stand, only the keys are read.
+func (s *Store) OnHold(ctx context.Context, issuer, account string) (certs []ca.Certificate, err error) {
+	err = s.view(ctx, func(t *tx) error {
+		var held [][]byte
+		for _, key := range pairs(t.Bucket(bucketEnrolled).Cursor(), textKey(account)) {
+			of, serial, err := parseCertKey(key)
+			if err != nil {
+				return err
+			}
+			if of != issuer {
+				continue
+			}
+			r, found, err := t.revoked(of, serial)
+			if err != nil {
+				return err
+			}
+			if found && r.reason == ca.CertificateHold {
+				held = append(held, key)
+			}
+		}
+		certs, err = t.newestOf(held, len(held))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return certs, nil
+}
+
+// newestOf are the certificates with limit of these keys.
+func (t *tx) newestOf(keys [][]byte, limit int) (certs []ca.Certificate, err error) {
+	if keys, err = t.newest(keys, limit); err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		c, err := t.certificate(key)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
 	}
 	return certs, nil
 }

@@ -53,6 +53,41 @@ func testHeld(t *testing.T, f *fixture) {
 	fails(t, err, enroll.ErrNotFound)
 }
 
+// Only what is on hold now, of that account and issuer, the newest first.
+func testOnHold(t *testing.T, f *fixture) {
+	f.account(t, "alice")
+	f.account(t, "alice2")
+	var certs []ca.Certificate
+	for i := range 5 {
+		e := f.enrollment("alice")
+		e.Certificate.IssuedAt = f.now.Add(time.Duration(i) * time.Minute)
+		certs = append(certs, f.enrolled(t, e))
+	}
+	elsewhere := f.enrollment("alice")
+	elsewhere.Certificate.Issuer = issuerB
+	others := []ca.Certificate{f.enrolled(t, elsewhere), f.enrolled(t, f.enrollment("alice2"))}
+	onHold := func(want ...ca.Serial) {
+		t.Helper()
+		held, err := f.OnHold(f.ctx, issuerA, "alice")
+		must(t, err)
+		var serials []ca.Serial
+		for i := range held {
+			serials = append(serials, held[i].Serial)
+			equal(t, held[i].Revocation.Reason, ca.CertificateHold)
+		}
+		equal(t, serials, want)
+	}
+	onHold()
+	for _, c := range append(others, certs[0], certs[3], certs[4]) {
+		must(t, f.revoke(c, ca.CertificateHold, f.now))
+	}
+	must(t, f.revoke(certs[1], ca.Superseded, f.now))
+	onHold(certs[4].Serial, certs[3].Serial, certs[0].Serial)
+	must(t, f.release(certs[4]))
+	must(t, f.revoke(certs[0], ca.Superseded, f.now)) // for good
+	onHold(certs[3].Serial)
+}
+
 func testRecordCertificate(t *testing.T, f *fixture) {
 	own := f.certificate("")
 	own.Card, own.NotAfter = nil, time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)

@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Forget", testForget},
 		{"CertificatesOf", testCertificatesOf},
 		{"Held", testHeld},
+		{"OnHold", testOnHold},
 		{"RecordCertificate", testRecordCertificate},
 		{"Certificates", testCertificates},
 		{"CertificatesOfOneState", testCertificatesOfOneState},
