@@ -44,6 +44,7 @@ type installed struct {
 type missing struct {
 	Profile string `json:"profile"`
 	Slot    string `json:"slot"`
+	State   string `json:"state,omitempty"` // why, where the slot holds something: held, revoked, old key, stranger
 }
 
 func installedOf(i ceremony.Installed) installed {
@@ -63,7 +64,7 @@ func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed 
 		out.With = append(out.With, installedOf(i))
 	}
 	for _, m := range r.Missing {
-		out.Missing = append(out.Missing, missing{m.Profile, m.Slot.String()})
+		out.Missing = append(out.Missing, missing{m.Profile, m.Slot.String(), string(m.State)})
 	}
 	for _, k := range r.Kept {
 		out.Kept = append(out.Kept, k.Slot.String())

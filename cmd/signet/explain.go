@@ -152,6 +152,9 @@ func hintWrong(wrong *piv.WrongPINError) string {
 }
 
 func hintOccupied(e *ceremony.OccupiedError) string {
+	if len(e.Left) > 0 {
+		return hintLeft(e.Left)
+	}
 	first, it, its := e.InUse[0], "It was", "it and its key"
 	if len(e.InUse) > 1 {
 		it, its = "All of it was", "all of it and the keys"
@@ -164,7 +167,31 @@ func hintOccupied(e *ceremony.OccupiedError) string {
 	case time.Now().After(first.Certificate.NotAfter):
 		return it + " kept, although it has expired. To replace " + its + ": --force."
 	}
-	return it + " kept. To replace " + its + ": --force. To renew it: signet renew."
+	if len(e.InUse) > 1 {
+		return it + " kept. To replace " + its + ": --force. To renew what is good for it: signet renew; to replace one key alone: signet renew --new-key --slot SLOT."
+	}
+	renew := "signet renew"
+	if first.Slot != piv.SlotAuthentication {
+		renew += " --slot " + first.Slot.String()
+	}
+	return it + " kept. To replace " + its + ": --force. To renew it: " + renew + "."
+}
+
+// hintLeft is for what a profile's set lacks, and can't be made as things are.
+func hintLeft(all []ceremony.Missing) string {
+	var words []string
+	for _, m := range all {
+		switch m.State {
+		case ceremony.Revoked:
+			words = append(words, "The certificate in slot "+m.Slot.String()+" was revoked. For another key and certificate there, and nothing else: "+m.Remedy()+".")
+		case ceremony.OldKey:
+			words = append(words, "Slot "+m.Slot.String()+" holds an old key, which reads what was encrypted to it, and which can't be moved: "+
+				"the card is too old for it, or no retired slot is free. Where nothing is to be read with it any more: signet enroll --missing --force.")
+		default:
+			words = append(words, "To replace what is in slot "+m.Slot.String()+", and nothing of what the card has from this CA: "+m.Remedy()+".")
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func missingInWords(all []ceremony.Missing) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"signet/ca"
+	"signet/enroll/ceremony"
 	"signet/internal/exit"
 	"signet/piv"
 )
@@ -42,6 +43,9 @@ func statusOfCard(c *cli.Context, expiring time.Duration) error {
 		if verdicts[s] = s.judge(c.Context, expiring); s.Status == "" {
 			return verdicts[s] // nothing was found out
 		}
+	}
+	for s, err := range verdicts {
+		verdicts[s] = all.byOther(s, err)
 	}
 	all.leaveOutStrangers()
 	if err := report(c, all, func() { all.print(c) }); err != nil {
@@ -82,6 +86,24 @@ func (a *cardStatus) leaveOutStrangers() {
 	if len(ours) > 0 {
 		a.Certificates = ours
 	}
+}
+
+// byOther has the hint name what the holder of a set's main certificate can do about another
+// of it, without touching the others.
+func (a *cardStatus) byOther(s *status, err error) error {
+	main := func(m *status) bool {
+		return m.Status == "good" && m.CA == s.CA && ceremony.SignsIn(m.cert)
+	}
+	if err == nil || ceremony.SignsIn(s.cert) || !slices.ContainsFunc(a.Certificates, main) {
+		return err
+	}
+	switch s.Status {
+	case "revoked":
+		return exit.With(exit.CodeOf(err), err, "Ask the CA's officers why; for another key and certificate in its place: signet renew --new-key --slot "+s.Slot+".")
+	case "expired":
+		return exit.With(exit.CodeOf(err), err, "Get another for the same key: signet renew --slot "+s.Slot+".")
+	}
+	return err
 }
 
 // verdict is the worst, and says of which slot where there are several.

@@ -66,12 +66,12 @@ func (s *status) answered(answer ocsp.Single, expiring time.Duration) error {
 			s.Status = retired
 			return nil
 		}
-		word := "revoked"
+		word, hint := "revoked", hintRefused
 		if answer.Reason == ca.CertificateHold {
-			word = "held"
+			word, hint = "held", "Ask the CA's officers to release it."
 		}
 		return s.fail(exit.Denied, word, fmt.Errorf("the certificate is %s since %s (%s)", word,
-			answer.RevokedAt.UTC().Format(time.RFC3339), answer.Reason), hintRefused)
+			answer.RevokedAt.UTC().Format(time.RFC3339), answer.Reason), hint)
 	}
 	return s.fail(exit.Denied, "unknown", errors.New("the CA says that it never issued this certificate"), hintRefused)
 }

@@ -65,8 +65,12 @@ func runPlanCheck(c *cli.Context) error {
 func unmet(sum *planSummary, profile string) error {
 	switch {
 	case sum.Failing > 0 && len(sum.Rules) == 1 && sum.Rules[setIncomplete] > 0:
-		return exit.With(exit.Unmet, fmt.Errorf("%s of %d in force have not all that is enrolled with them today", certificates(sum.Failing), sum.Checked),
-			"Their holders complete the set: \"signet status\" on their computer says how.")
+		lack := "lack some of what is enrolled with them today"
+		if sum.Failing == 1 {
+			lack = "lacks some of what is enrolled with it today"
+		}
+		return exit.With(exit.Unmet, fmt.Errorf("%s of %d in force %s", certificates(sum.Failing), sum.Checked, lack),
+			"Their holders complete the set, at their computer: signet enroll --missing.")
 	case sum.Failing > 0:
 		return exit.With(exit.Unmet, fmt.Errorf("%s of %d in force would be refused today", certificates(sum.Failing), sum.Checked),
 			"To take them back: signetd plan check --serials | signetd cert revoke --reason superseded --yes --from -")

@@ -75,6 +75,7 @@ type run struct {
 	tries   Tries
 	refused [][]byte // SubjectPublicKeyInfo of keys of ours that are of no use to anyone
 	missing []Missing
+	passOn  []piv.Slot // of old keys that are moved on unasked: nothing is lost
 	pin     string
 	ca      Authority // who is asked now
 	told    piv.FactorySecrets

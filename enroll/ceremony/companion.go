@@ -5,10 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"signet/enroll"
-	"signet/internal/problem"
 	"signet/piv"
 )
 
@@ -50,10 +48,7 @@ func (r *run) standing(ctx context.Context, offer *enroll.Offer) error {
 		return err
 	}
 	r.entry.Keys = append(r.entry.Keys, also...)
-	if len(r.missing) > 0 {
-		r.UI.Note("profile " + offer.Profile + " has come to have more keys than the card: " + listed(r.missing) +
-			". To have them made: signet enroll --missing")
-	}
+	r.tellMissing(offer.Profile, r.missing)
 	return nil
 }
 
@@ -76,12 +71,12 @@ func (r *run) keyIn(ctx context.Context, profile string, s piv.Slot) (*pendingKe
 func (r *run) companions(ctx context.Context, offer *enroll.Offer) (keys []*pendingKey, err error) {
 	r.missing = nil
 	for _, m := range membersOf(offer)[1:] {
-		held, err := r.holds(ctx, m)
+		missing, err := r.missingOf(ctx, m)
 		if err != nil {
 			return nil, err
 		}
-		if !held {
-			r.missing = append(r.missing, Missing{m.profile, m.plan.Slot})
+		if missing.State != sound {
+			r.missing = append(r.missing, missing)
 			continue
 		}
 		k, err := r.keyIn(ctx, m.profile, m.plan.Slot)
@@ -93,23 +88,22 @@ func (r *run) companions(ctx context.Context, offer *enroll.Offer) (keys []*pend
 	return keys, nil
 }
 
-// holds reports whether the member's slot has a key with a certificate that the CA issued
-// by the member's profile, and that was not taken back.
-func (r *run) holds(ctx context.Context, m member) (bool, error) {
-	cert, err := r.matching(ctx, m.plan.Slot)
+// released refuses to renew a companion whose certificate is on hold, before anything of its
+// is changed: the CA would.
+func (r *run) released(ctx context.Context) error {
+	if _, holder := r.ca.(Renewer); !holder || r.entry.By == r.Slot {
+		return nil // the CA knows the holder by it, or by a ticket
+	}
+	cert, err := r.Card.Certificate(ctx, r.Slot)
+	if errors.Is(err, piv.ErrEmpty) {
+		return nil
+	}
 	if err != nil {
-		if gone(err) {
-			return false, err
-		}
-		return false, nil
+		return err
 	}
 	record, err := r.record(ctx, cert)
-	var p *problem.Problem
-	switch {
-	case errors.As(err, &p) && p.Status == http.StatusNotFound, errors.As(err, new(*MismatchError)):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("asking about the certificate in slot %s: %w", m.plan.Slot, err)
+	if err == nil && record.Status == enroll.StatusHeld {
+		return held(fmt.Sprintf("the certificate %s in slot %s is on hold", record.Serial, r.Slot))
 	}
-	return record.Profile == m.profile && (record.Status == enroll.StatusGood || record.Status == enroll.StatusExpired), nil
+	return nil // of what the CA doesn't know, it says so itself
 }

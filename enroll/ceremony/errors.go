@@ -34,6 +34,7 @@ type OccupiedError struct {
 	InUse []Occupied
 	Free  []Missing // the keys of the same set whose slots hold nothing
 	Main  bool      // whether the first in use is that of the set's first key
+	Left  []Missing // for [Complete]: why each was left, in the order of InUse
 }
 
 func (e *OccupiedError) Error() string {
@@ -54,14 +55,6 @@ func (o Occupied) contents(already string) string {
 	}
 	return fmt.Sprintf("a certificate%s: %s, until %s", already, dn.String(o.Certificate.RawSubject), o.Certificate.NotAfter.Format("2006-01-02"))
 }
-
-// A Missing is a key that a profile's set has, and a card hasn't.
-type Missing struct {
-	Profile string
-	Slot    piv.Slot
-}
-
-func (m Missing) String() string { return fmt.Sprintf("%s in slot %s", m.Profile, m.Slot) }
 
 // A PendingError is another enrollment that was begun on the card, and is to be
 // ended first.
@@ -96,6 +89,11 @@ func (e *PlanError) Error() string {
 func (e *PlanError) RuleName() string { return e.Rule }
 
 func (e *PlanError) Unwrap() error { return piv.ErrUnsupported }
+
+// held is what the CA would refuse since a certificate is on hold.
+func held(reason string) error {
+	return &PlanError{Rule: "certificate.held", Reason: reason, Hint: "Ask an officer to release the certificate."}
+}
 
 // An AlgorithmError is a kind of key that was asked for and that the profile
 // doesn't have.

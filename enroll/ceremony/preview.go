@@ -129,8 +129,11 @@ func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (as
 				}
 				used = append(used, o.Keep)
 			}
-			if o.Keep != 0 {
+			switch {
+			case o.Keep != 0:
 				ask = fmt.Sprintf("ask whether the key in slot %s, which reads what was encrypted to it, may be moved to slot %s", k.Slot, o.Keep)
+			case o.Encrypts:
+				ask += ", without whose key messages that were encrypted to it can't be read any more"
 			}
 			asked = append(asked, ask)
 		}

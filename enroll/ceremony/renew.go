@@ -40,6 +40,9 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 	if err := r.known(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.released(ctx); err != nil {
+		return nil, err
+	}
 	r.entry.Replaces = nil // with the same key both may stand: nothing of the old one is lost
 	offer, err := r.plan(ctx)
 	if err != nil {
@@ -61,6 +64,9 @@ func (r *run) renewSame(ctx context.Context) (*Result, error) {
 func (r *run) renewKey(ctx context.Context) (*Result, error) {
 	lost, err := r.knownOrTicket(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := r.released(ctx); err != nil {
 		return nil, err
 	}
 	offer, err := r.plan(ctx)

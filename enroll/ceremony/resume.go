@@ -29,11 +29,18 @@ func (r *run) goOn(ctx context.Context, begin func(context.Context) (*Result, er
 		r.UI.Note("the CA wants other keys by now than when the earlier run made its own: they are made anew")
 	case r.Account != nil && refusedBy(err, "certificate.revoked", "certificate.held", "certificate.expired", "certificate.unknown"):
 		r.UI.Note("the certificate that the earlier run was known by is no longer good: its keys are made anew")
+	case len(r.entry.Keys) > 1 && r.allStay() && refusedBy(err, "certificate.held"):
+		r.UI.Note("one of the certificates that the earlier run was to renew is on hold: it begins anew")
 	default:
 		return result, err
 	}
 	r.abandon()
 	return begin(ctx)
+}
+
+// allStay reports whether no key was made or is to be.
+func (r *run) allStay() bool {
+	return !slices.ContainsFunc(r.entry.Keys, func(k *pendingKey) bool { return !k.stays() })
 }
 
 // abandon forgets the keys in the making. Those that were made for this are of no use, nor

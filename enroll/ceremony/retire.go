@@ -78,6 +78,21 @@ func (r *run) retiredSlot(ctx context.Context, cert *x509.Certificate, used []pi
 	return 0, nil
 }
 
+// keptElsewhere reports whether a retired slot has the key of a certificate, and that too: what
+// is without its key in another slot is what moving it has left there.
+func (r *run) keptElsewhere(ctx context.Context, cert *x509.Certificate) (bool, error) {
+	for _, s := range piv.RetiredSlots() {
+		kept, err := r.matching(ctx, s)
+		if err != nil && gone(err) {
+			return false, err
+		}
+		if err == nil && kept.Equal(cert) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // makeWay takes the old key away, and no other: to where it is kept, or for good.
 func (r *run) makeWay(ctx context.Context, k *pendingKey) error {
 	old := k.Replaced

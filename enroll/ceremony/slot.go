@@ -20,16 +20,21 @@ func (r *run) clearSlots(ctx context.Context, keys []*pendingKey, used []piv.Slo
 		if err != nil {
 			return err
 		}
-		if o.Encrypts && r.Force {
+		passOn := slices.Contains(r.passOn, k.Slot)
+		if o.Encrypts && (r.Force || passOn) {
 			if o.Keep, err = r.keep(ctx, k, o.Certificate, used); err != nil {
 				return err
 			}
 			used = append(used, o.Keep)
 		}
+		if passOn && o.Keep != 0 {
+			k.Old = nil // it ended before
+			continue
+		}
 		if inUse {
 			e.InUse = append(e.InUse, o)
 		} else {
-			e.Free = append(e.Free, Missing{k.Profile, k.Slot})
+			e.Free = append(e.Free, Missing{Profile: k.Profile, Slot: k.Slot})
 		}
 	}
 	if len(e.InUse) == 0 {
@@ -59,6 +64,11 @@ func (r *run) occupied(ctx context.Context, k *pendingKey) (o Occupied, inUse bo
 	found.Encrypts = found.Key && Encrypts(k.Slot, found.Certificate)
 	if k.Scrap = r.useless(k.Before); k.Scrap {
 		return o, false, nil
+	}
+	if k.Before == nil && found.Certificate != nil {
+		if left, err := r.keptElsewhere(ctx, found.Certificate); err != nil || left {
+			return o, false, err
+		}
 	}
 	return found.Occupied, found.Certificate != nil || found.Key || found.unreadable, nil
 }

@@ -23,10 +23,10 @@ func (r *run) speaker(ctx context.Context) (piv.Slot, *x509.Certificate, error) 
 	var own *x509.Certificate
 	if r.Slot != 0 {
 		var err error
-		if own, err = r.matching(ctx, r.Slot); err == nil && signsIn(own) {
+		if own, err = r.matching(ctx, r.Slot); err == nil && SignsIn(own) {
 			return r.Slot, own, nil
 		}
-		if err != nil && (own == nil || signsIn(own)) {
+		if err != nil && (own == nil || SignsIn(own)) {
 			return 0, nil, err
 		}
 	}
@@ -35,7 +35,7 @@ func (r *run) speaker(ctx context.Context) (piv.Slot, *x509.Certificate, error) 
 		switch {
 		case gone(err):
 			return 0, nil, err
-		case err != nil || !signsIn(cert) || own != nil && !bytes.Equal(cert.RawIssuer, own.RawIssuer):
+		case err != nil || !SignsIn(cert) || own != nil && !bytes.Equal(cert.RawIssuer, own.RawIssuer):
 			continue
 		}
 		return s, cert, nil
@@ -46,9 +46,9 @@ func (r *run) speaker(ctx context.Context) (piv.Slot, *x509.Certificate, error) 
 	return 0, nil, fmt.Errorf("slot %s: %w", r.Slot, ErrNoSignIn)
 }
 
-// signsIn reports whether TLS takes the certificate of a client (RFC 5280, Sections 4.2.1.3
+// SignsIn reports whether TLS takes the certificate of a client (RFC 5280, Sections 4.2.1.3
 // and 4.2.1.12).
-func signsIn(cert *x509.Certificate) bool {
+func SignsIn(cert *x509.Certificate) bool {
 	if cert.KeyUsage != 0 && cert.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return false
 	}

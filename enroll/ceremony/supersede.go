@@ -55,7 +55,7 @@ func (r *run) ending(all []Installed) *superseding {
 			continue
 		}
 		if r.entry.Replaces == nil {
-			s.Made, s.New = append(s.Made, Missing{k.Profile, k.home()}), append(s.New, k.Public)
+			s.Made, s.New = append(s.Made, Missing{Profile: k.Profile, Slot: k.home()}), append(s.New, k.Public)
 		}
 		switch {
 		case k.Into != 0 || k.Before == nil || contains(s.Replaced, k.Before):
@@ -127,7 +127,7 @@ func (r *run) asHolder(ctx context.Context, main Installed, by piv.Slot) (Renewe
 			return nil, err
 		}
 	}
-	if !signsIn(cert) {
+	if !SignsIn(cert) {
 		return nil, ErrNoSignIn
 	}
 	if err := r.connect(ctx, by, cert); err != nil {
