@@ -26,7 +26,10 @@ var keyUsageNames = map[string]x509.KeyUsage{
 
 // parseKeyUsages reads names; none is 0, which [Profile.keyUsageFor] takes for its default.
 func parseKeyUsages(texts []string) (usage x509.KeyUsage, err error) {
-	for _, text := range texts {
+	for i, text := range texts {
+		if slices.Contains(texts[:i], text) {
+			return 0, fmt.Errorf("key_usages: %s is there twice", text)
+		}
 		bits, ok := keyUsageNames[text]
 		if !ok {
 			return 0, fmt.Errorf("%q is no key usage for people's certificates; digitalSignature, contentCommitment, "+

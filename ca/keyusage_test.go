@@ -92,6 +92,7 @@ func TestKeyUsagesRefused(t *testing.T) {
 		{[]string{"contentCommitment"}, nil, nil, "clientAuth needs digitalSignature"},
 		{[]string{"keyAgreement"}, []string{"smartcardLogon", "emailProtection"}, nil, "smartcardLogon needs digitalSignature"},
 		{[]string{"digitalSignature", "contentCommitment"}, []string{"clientAuth"}, nil, "contentCommitment is for none of the ext_key_usages"},
+		{[]string{"digitalSignature", "digitalSignature"}, nil, nil, "digitalSignature is there twice"},
 		{[]string{"keyEncipherment"}, []string{"documentSigning"}, nil, "none of keyEncipherment is for documentSigning"},
 		{[]string{"keyEncipherment"}, []string{"emailProtection"}, []string{"P-256", "Ed25519"}, "not for Ed25519"},
 	} {

@@ -196,6 +196,11 @@ func parseLifetime(s string) (time.Duration, error) {
 	return d, nil
 }
 
+// SignsIn reports whether its certificates let their holders in: here, and at TLS servers.
+func (p *Profile) SignsIn() bool {
+	return slices.ContainsFunc(p.usages, usageNames["clientAuth"].Equal)
+}
+
 // Name is the profile's name in the configuration.
 func (p *Profile) Name() string { return p.name }
 

@@ -112,6 +112,8 @@ func (a *application) unknown(name string) error {
 	switch {
 	case name == "":
 		return refuse("set.unknown", "each CSR in \"with\" is to name its profile")
+	case name == a.main.Name() && a.csrs[0].profile != a.main:
+		return refusef("set.unknown", "the profile %q is the one that the others are enrolled with: its CSR comes first, and theirs in \"with\"", name)
 	case slices.Contains(a.main.With, name):
 		return refusef("set.unknown", "the profile %q is there twice", name)
 	}

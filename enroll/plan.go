@@ -177,6 +177,18 @@ func orDefault(s, def string) string {
 	return s
 }
 
+// oneOf is "P-256" or "one of P-256, RSA-2048".
+func oneOf[T ~string](all []T) string {
+	var words []string
+	for _, one := range all {
+		words = append(words, string(one))
+	}
+	if len(words) == 1 {
+		return words[0]
+	}
+	return "one of " + strings.Join(words, ", ")
+}
+
 func parseAttestationRule(s string) (AttestationRule, error) {
 	switch r := AttestationRule(s); r {
 	case AttestationRequired, AttestationOptional, AttestationNone:
@@ -294,7 +306,7 @@ func NewProfile(p *ca.Profile, c PlanConfig, with ...string) (*Profile, error) {
 	for _, name := range p.KeyAlgorithms() {
 		a := piv.Algorithm(name)
 		if !slices.Contains(cardAlgorithms, a) {
-			return nil, fmt.Errorf("profile %s: no card makes %s keys: one of %v", p.Name(), name, cardAlgorithms)
+			return nil, fmt.Errorf("profile %s: no card makes %s keys: %s", p.Name(), name, oneOf(cardAlgorithms))
 		}
 		plan.Algorithms = append(plan.Algorithms, a)
 	}

@@ -54,7 +54,7 @@ func (p *Profile) judgeAlgorithm(key crypto.PublicKey) []*RefusedError {
 	if slices.Contains(p.Plan.Algorithms, algorithm) {
 		return nil
 	}
-	return []*RefusedError{refusef("key.profile", "the key is %s, the profile wants one of %v", algorithm, p.Plan.Algorithms)}
+	return []*RefusedError{refusef("key.profile", "the key is %s, the profile wants %s", algorithm, oneOf(p.Plan.Algorithms))}
 }
 
 // recheckCard judges what the evidence states also where it proves nothing any more: each

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -37,6 +38,9 @@ func checkSet(profiles map[string]*Profile, main *Profile) (errs []error) {
 	if main.Plan.Attestation != AttestationRequired {
 		errs = append(errs, fmt.Errorf("it needs attestation = \"required\" under [profiles.%s.key]", main.Name()))
 	}
+	if !main.SignsIn() {
+		errs = append(errs, errors.New("it needs \"clientAuth\" among its ext_key_usages: its certificate is what the CA knows the holder by when the set is renewed"))
+	}
 	members := []*Profile{main}
 	for i, name := range main.With {
 		p := profiles[name]
@@ -54,7 +58,47 @@ func checkSet(profiles map[string]*Profile, main *Profile) (errs []error) {
 			members = append(members, p)
 		}
 	}
+	if !someCard(members) {
+		errs = append(errs, errors.New("no card is let in by all of them: see their card_serials, denied_serials and form_factors"))
+	}
 	return append(errs, checkSlots(members)...)
+}
+
+// someCard reports whether some card may be one that all of them let in.
+func someCard(members []*Profile) bool {
+	var shapes []byte // nil for all
+	var cards []uint32
+	for _, p := range members {
+		if some := p.Plan.FormFactors; len(some) > 0 {
+			if shapes = common(shapes, some); len(shapes) == 0 {
+				return false
+			}
+		}
+		if some := p.Plan.Devices.allowed; len(some) > 0 {
+			if cards = common(cards, some); len(cards) == 0 {
+				return false
+			}
+		}
+	}
+	denied := func(serial uint32) bool {
+		return slices.ContainsFunc(members, func(p *Profile) bool { return has(p.Plan.Devices.denied, serial) })
+	}
+	return len(cards) == 0 || slices.ContainsFunc(cards, func(serial uint32) bool { return !denied(serial) })
+}
+
+// common are those of some that are in all as well; some where all is nil. Those of
+// card serial numbers are in order.
+func common[T cmp.Ordered](all, some []T) []T {
+	if all == nil {
+		return some
+	}
+	if !slices.IsSorted(some) {
+		some = slices.Sorted(slices.Values(some))
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(one T) bool {
+		_, found := slices.BinarySearch(some, one)
+		return !found
+	})
 }
 
 // checkCompanion wants what belongs to the card to be said by the main profile alone.

@@ -1,6 +1,7 @@
 package enroll_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -84,9 +85,15 @@ func TestRenewSetRefused(t *testing.T) {
 	}
 	must(c.Submit(ctx, trioOf(t, a.nonce(c), whole, onOther).requests...))
 
+	// The main profile among the companions of one of them.
+	_, err := c.Submit(ctx, trioOf(t, a.nonce(c), []string{"signing", "user"}).requests...)
+	if p := refused(t, err, 422, "set.unknown"); !strings.Contains(p.Detail, `"user" is the one that the others are enrolled with: its CSR comes first`) {
+		t.Errorf("%s", p.Detail)
+	}
+
 	// A companion's certificate authenticates nobody.
 	signing := issued.With[0]
-	_, err := a.withCertificate(&signing, keys.keys[1]).Plan(ctx, "user", 0)
+	_, err = a.withCertificate(&signing, keys.keys[1]).Plan(ctx, "user", 0)
 	refused(t, err, 401, "certificate.usage")
 	// Nor does that of another profile, of the same account, get it a part of the set.
 	alice := a.withPassword("alice")

@@ -127,6 +127,13 @@ func (c *Config) checkProfiles() (errs []error) {
 	if name := c.Cards.TemporaryProfile; name != "" && name != defaultTemporary && len(errs) == 0 && c.profiles[name] == nil {
 		errs = append(errs, fmt.Errorf("cards.temporary_profile: there is no [profiles.%s]", name))
 	}
+	if name := c.Cards.TemporaryProfile; len(errs) == 0 && c.profiles[name] != nil {
+		for _, main := range slices.Sorted(maps.Keys(c.profiles)) {
+			if slices.Contains(c.profiles[main].With, name) {
+				errs = append(errs, fmt.Errorf("cards.temporary_profile: [profiles.%s] is a companion of [profiles.%s], and of no use alone: name one that isn't", name, main))
+			}
+		}
+	}
 	if len(c.Profiles) == 0 {
 		errs = append(errs, errors.New("profiles: there must be at least one"))
 	}

@@ -2,8 +2,10 @@ package ceremony
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"signet/enroll"
 	"signet/piv"
@@ -75,9 +77,26 @@ func (r *run) algorithm(ctx context.Context, m member, asked piv.Algorithm) (piv
 	firmware := r.Card.Info().Firmware
 	able := slices.DeleteFunc(slices.Clone(wanted), func(a piv.Algorithm) bool { return !can(firmware, a) })
 	if len(able) == 0 {
-		return "", &PlanError{Reason: fmt.Sprintf("a card of firmware %s makes no keys of %v", firmware, wanted)}
+		return "", r.unable(ctx, m.plan, wanted)
 	}
 	return r.pick(ctx, m.plan, able)
+}
+
+// unable is why the card makes no such key, and what else the CA has against it.
+func (r *run) unable(ctx context.Context, plan *enroll.Plan, wanted []piv.Algorithm) error {
+	var words []string
+	for _, a := range wanted {
+		words = append(words, string(a))
+	}
+	e := &PlanError{Rule: "key.profile", Reason: fmt.Sprintf("a card of firmware %s makes no %s keys", r.Card.Info().Firmware, strings.Join(words, " or ")),
+		Hint: "Use a card with newer firmware, or ask an administrator which other kinds of key the profile may take."}
+	var also *PlanError
+	if err := r.judge(ctx, plan, wanted[0]); errors.As(err, &also) {
+		e.Reason += "; also " + also.Error()
+	} else if err != nil {
+		return err
+	}
+	return e
 }
 
 // pick takes the first algorithm that the CA will take of this card: an advisory may be about

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 
 	"signet/enroll"
 	"signet/piv"
@@ -34,7 +33,7 @@ func (r *run) beside(ctx context.Context, plan *enroll.Plan) (bool, error) {
 			return true, err
 		}
 	}
-	r.UI.Note(fmt.Sprintf("of the slots that the CA takes a new key from, %v, none is free: the new key is made where the old one is", slices.Clone(plan.AlsoSlots)))
+	r.UI.Note(fmt.Sprintf("of the slots that the CA takes a new key from, %s, none is free: the new key is made where the old one is", slotsInWords(plan.AlsoSlots)))
 	return false, nil
 }
 

@@ -63,6 +63,18 @@ func devicesInWords(p *enroll.Plan) (parts []string) {
 	return parts
 }
 
+// slotsInWords is "94, 95", or "none".
+func slotsInWords(all []piv.Slot) string {
+	var words []string
+	for _, s := range all {
+		words = append(words, s.String())
+	}
+	if words == nil {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
+
 // listed is "signing in slot 9c, encryption in slot 9d".
 func listed(all []Missing) string {
 	var words []string
