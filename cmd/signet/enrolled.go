@@ -25,6 +25,7 @@ type enrolled struct {
 	Kept       []string    `json:"kept,omitempty"`           // the slots where keys that were replaced are now
 	Missing    []missing   `json:"missing,omitempty"`        // keys that the profile has and the card hasn't
 	Renewed    bool        `json:"renewed,omitempty"`
+	companion  bool        // the first is one of another's
 }
 
 // An installed is one certificate on the card.
@@ -59,7 +60,7 @@ func (n *connection) reportRenewed(c *cli.Context, r *ceremony.Result) error {
 
 func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed bool) error {
 	out := enrolled{Card: r.Card, installed: installedOf(r.Installed), Resumed: r.Resumed, Secured: r.Secured,
-		Renewed: renewed, Superseded: r.Superseded, Left: r.Left}
+		Renewed: renewed, companion: r.Main != r.Installed.Slot, Superseded: r.Superseded, Left: r.Left}
 	for _, i := range r.With {
 		out.With = append(out.With, installedOf(i))
 	}
@@ -79,7 +80,7 @@ func (n *connection) reportEnrolled(c *cli.Context, r *ceremony.Result, renewed 
 func (e *enrolled) print(c *cli.Context) {
 	for _, i := range append([]installed{e.installed}, e.With...) {
 		printf(c, "Certificate in slot %s of card %d:\n", i.Slot, e.Card.Serial)
-		if len(e.With) > 0 {
+		if len(e.With) > 0 || e.companion {
 			printf(c, "  profile  %s\n", i.Profile)
 		}
 		describe(c.App.Writer, i.x509)

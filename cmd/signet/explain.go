@@ -162,6 +162,8 @@ func hintOccupied(e *ceremony.OccupiedError) string {
 	switch {
 	case e.Main && first.Certificate != nil && len(e.Free) > 0:
 		return it + " kept. To have only what is missing made, " + missingInWords(e.Free) + ", with the certificate that is there: signet enroll --missing. To replace " + its + ": --force."
+	case first.Foreign && len(e.InUse) == 1:
+		return it + " kept: it is none of this account's at this CA. To replace " + its + ": --force."
 	case first.Certificate == nil:
 		return it + " kept. To replace it: --force."
 	case time.Now().After(first.Certificate.NotAfter):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -76,7 +77,26 @@ func readStatuses(ctx context.Context, card piv.Card) (all []*status, err error)
 	case unreadable != nil:
 		return nil, unreadable
 	}
-	return nil, noCertificate(fmt.Sprintf("card %d", card.Info().Serial))
+	return nil, noneOn(ctx, card)
+}
+
+// noneOn says what a card without any certificate has: nothing, or keys alone.
+func noneOn(ctx context.Context, card piv.Card) error {
+	what, keys := fmt.Sprintf("card %d", card.Info().Serial), []string{}
+	for _, slot := range piv.Slots() {
+		_, err := card.Key(ctx, slot)
+		switch {
+		case err == nil:
+			keys = append(keys, slot.String())
+		case errors.Is(err, piv.ErrRemoved), errors.Is(err, piv.ErrOtherCard), ctx.Err() != nil:
+			return err
+		}
+	}
+	if len(keys) == 0 {
+		return noCertificate(what)
+	}
+	return exit.With(exit.NotFound, fmt.Errorf("%s has no certificate, only keys: in slot %s", what, strings.Join(keys, ", ")),
+		"If an enrollment was ended halfway, run it again: signet enroll. For new keys in the place of these: signet enroll --force.")
 }
 
 // leaveOutStrangers: certificates of CAs that were never met are shown only where there

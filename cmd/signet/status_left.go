@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -41,6 +42,9 @@ func supersedeLeft(c *cli.Context, card piv.Card) (rest []ca.Serial, err error) 
 		}
 		n := &connection{authority: au, Root: root, known: known}
 		done, left, err := ceremony.Supersede(c.Context, n.ceremony(c, card))
+		if errors.Is(err, ceremony.ErrNoCertificate) {
+			err = errors.New("the card has no certificate that the CA would know you by")
+		}
 		if err != nil { // what the card holds is to be told all the same
 			fmt.Fprintf(c.App.ErrWriter, "signet: warning: certificates for keys that were replaced are still in force: %s: %v\n", serialsInWords(l.Serials), err)
 			left = l.Serials

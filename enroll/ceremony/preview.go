@@ -140,7 +140,7 @@ func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (as
 	}
 	if len(e.InUse) > 0 && !r.Force {
 		e.Main = e.InUse[0].Slot == r.entry.Keys[0].Slot
-		p.stopAt(e, ": it would be kept")
+		p.stopAt(r.askForeign(ctx, e), ": it would be kept")
 	}
 	return asked, nil
 }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"net/http"
 	"slices"
 
+	"signet/ca"
+	"signet/internal/problem"
 	"signet/piv"
 )
 
@@ -42,9 +45,29 @@ func (r *run) clearSlots(ctx context.Context, keys []*pendingKey, used []piv.Slo
 	}
 	e.Main = e.InUse[0].Slot == keys[0].Slot
 	if !r.Force {
-		return e
+		return r.askForeign(ctx, e)
 	}
 	return r.UI.Replace(ctx, e.InUse)
+}
+
+// askForeign has e tell certificates of others' from the account's own, for what is said about
+// them: where a password says who asks.
+func (r *run) askForeign(ctx context.Context, e *OccupiedError) error {
+	for i := range e.InUse {
+		o := &e.InUse[i]
+		if o.Certificate == nil || r.Own == nil {
+			continue
+		}
+		serial, ok := ca.SerialOf(o.Certificate.SerialNumber)
+		if !ok {
+			o.Foreign = true
+			continue
+		}
+		_, err := r.Own.Certificate(ctx, serial)
+		var p *problem.Problem
+		o.Foreign = errors.As(err, &p) && p.Status == http.StatusNotFound
+	}
+	return e
 }
 
 // occupied looks into the slot of a key that is to be made.

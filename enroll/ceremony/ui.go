@@ -65,5 +65,6 @@ type Occupied struct {
 	Certificate *x509.Certificate // nil for a key alone, or one that can't be read
 	Key         bool              // whether there is a key
 	Encrypts    bool              // whether the key may have been encrypted to
+	Foreign     bool              // whether the certificate is not the CA's; where it could be asked
 	Keep        piv.Slot          // where the key is moved to, instead of being destroyed; 0 for nowhere
 }
