@@ -39,9 +39,6 @@ func runEnroll(c *cli.Context) error {
 	if c.Bool("yes") && !c.Bool("force") {
 		return command.Usage(c, "--yes is of no use without --force")
 	}
-	if c.Bool("missing") && c.Bool("dry-run") {
-		return command.Usage(c, "--dry-run presents no PIN, and --missing wants one: the card is what the CA knows you by")
-	}
 	if _, err := command.Args(c); err != nil {
 		return err
 	}
@@ -59,10 +56,10 @@ func runEnroll(c *cli.Context) error {
 	cfg.Algorithm = piv.Algorithm(c.String("algorithm"))
 	cfg.NewPUK = newPUKSecret.isGiven(c) || term.IsTerminal(int(os.Stdin.Fd()))
 	cfg.Force, cfg.KeepOld = c.Bool("force"), c.Bool("keep-old")
-	if c.Bool("missing") {
+	if c.Bool("missing") && !c.Bool("dry-run") {
 		result, err := ceremony.Complete(c.Context, cfg)
 		if errors.Is(err, ceremony.ErrComplete) {
-			return report(c, map[string]any{"card": card.Info(), "with": []installed{}}, func() { printf(c, "Nothing to do: %v.\n", err) })
+			return nothingMissing(c, card, err)
 		}
 		if err != nil {
 			return err
@@ -78,7 +75,14 @@ func runEnroll(c *cli.Context) error {
 		cfg.Own = client
 	}
 	if c.Bool("dry-run") {
-		p, err := ceremony.PreviewEnroll(c.Context, cfg)
+		preview := ceremony.PreviewEnroll
+		if c.Bool("missing") {
+			preview = ceremony.PreviewComplete
+		}
+		p, err := preview(c.Context, cfg)
+		if errors.Is(err, ceremony.ErrComplete) {
+			return nothingMissing(c, card, err)
+		}
 		return reportPreview(c, p, err)
 	}
 	result, err := ceremony.Enroll(c.Context, cfg)
@@ -87,6 +91,10 @@ func runEnroll(c *cli.Context) error {
 	}
 	ca.remember(c)
 	return ca.reportEnrolled(c, result, false)
+}
+
+func nothingMissing(c *cli.Context, card piv.Card, why error) error {
+	return report(c, map[string]any{"card": card.Info(), "with": []installed{}}, func() { printf(c, "Nothing to do: %v.\n", why) })
 }
 
 // ceremony is what enroll and renew have in common.

@@ -71,6 +71,7 @@ var causes = []struct {
 		"Who knows it has the card keep it: ykman piv access change-management-key --generate --protect. " +
 		"If nobody does, only \"signet card reset\" remains, which destroys all keys in the card's PIV application."},
 	{ceremony.ErrNoCertificate, exit.NotFound, "Get a first one: signet enroll."},
+	{ceremony.ErrOwnNeeded, exit.Usage, "Name the account: --user NAME, with --password-file in a script; a one-time code is for an enrollment alone."},
 	{ceremony.ErrNoSignIn, exit.NotFound, "Get another one for it with a password or a code: signet enroll --profile NAME --force."},
 	{ceremony.ErrNotRenewable, exit.NotFound, "Finish what was begun: signet enroll, with a password or a code; with --force where another program made the key."},
 	{enroll.ErrUntrusted, exit.Denied, "If the CA was set up anew, forget the old one: signet ca forget URL."},

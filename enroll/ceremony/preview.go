@@ -3,8 +3,10 @@ package ceremony
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
+	"signet/enroll"
 	"signet/piv"
 )
 
@@ -61,11 +63,16 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 	if !pending {
 		return p, r.preview(ctx, p)
 	}
+	return p, r.previewPending(ctx, p)
+}
+
+// previewPending says how an earlier run is gone on with.
+func (r *run) previewPending(ctx context.Context, p *Preview) error {
 	if _, err := r.foresee(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := p.setUp(ctx, cfg.Card, cfg.NewPUK, Tries{}); err != nil {
-		return nil, err
+	if err := p.setUp(ctx, r.Card, r.NewPUK, Tries{}); err != nil {
+		return err
 	}
 	for _, k := range r.entry.Keys {
 		if k.made() {
@@ -75,7 +82,7 @@ func PreviewEnroll(ctx context.Context, cfg Config) (*Preview, error) {
 		}
 	}
 	p.certify(r.entry.Keys)
-	return p, nil
+	return nil
 }
 
 func (r *run) preview(ctx context.Context, p *Preview) error {
@@ -83,7 +90,12 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 	if err != nil {
 		return err
 	}
-	if err := r.choose(ctx, offer.Profile, membersOf(offer)); err != nil {
+	return r.previewKeys(ctx, p, offer, membersOf(offer))
+}
+
+// previewKeys says how the members' keys are made.
+func (r *run) previewKeys(ctx context.Context, p *Preview, offer *enroll.Offer, members []member) error {
+	if err := r.choose(ctx, offer.Profile, members); err != nil {
 		return err
 	}
 	p.Wants, p.With = r.wants[0].Wants, r.wants[1:]
@@ -94,7 +106,7 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		}
 		p.kept = now.Current != ""
 	}
-	asked, err := r.previewSlots(ctx, p, slotsOf(offer))
+	asked, replaces, err := r.previewSlots(ctx, p, slotsOf(offer))
 	if err != nil {
 		return err
 	}
@@ -106,26 +118,35 @@ func (r *run) preview(ctx context.Context, p *Preview) error {
 		p.make(k)
 	}
 	p.certify(r.entry.Keys)
-	if len(asked) > 0 && !r.KeepOld {
+	if replaces && !r.KeepOld {
 		p.add("have the CA revoke, as superseded, what is in force for the keys that are destroyed")
 	}
 	return nil
 }
 
-// previewSlots says what is to be asked about slots that are in use.
-func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (asked []string, err error) {
+// previewSlots says what is to be asked about slots that are in use, and whether keys are replaced.
+func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (asked []string, replaces bool, err error) {
 	e := &OccupiedError{Card: p.Card}
 	for _, k := range r.entry.Keys {
 		o, inUse, err := r.occupied(ctx, k)
 		if err != nil {
-			return nil, err
+			return nil, false, err
+		}
+		if inUse && slices.Contains(r.passOn, k.Slot) {
+			if o.Keep, err = r.keep(ctx, k, o.Certificate, used); err != nil {
+				return nil, false, err
+			}
+			if used = append(used, o.Keep); o.Keep != 0 {
+				asked = append(asked, fmt.Sprintf("move the key in slot %s, which reads what was encrypted to it, to slot %s", k.Slot, o.Keep))
+				continue
+			}
 		}
 		if inUse {
 			e.InUse = append(e.InUse, o)
 			ask := fmt.Sprintf("ask whether what slot %s holds may be destroyed", k.Slot)
 			if o.Encrypts {
 				if o.Keep, err = r.keep(ctx, k, o.Certificate, used); err != nil {
-					return nil, err
+					return nil, false, err
 				}
 				used = append(used, o.Keep)
 			}
@@ -142,7 +163,7 @@ func (r *run) previewSlots(ctx context.Context, p *Preview, used []piv.Slot) (as
 		e.Main = e.InUse[0].Slot == r.entry.Keys[0].Slot
 		p.stopAt(r.askForeign(ctx, e), ": it would be kept")
 	}
-	return asked, nil
+	return asked, len(e.InUse) > 0, nil
 }
 
 // certify says what is done once the keys are made: all are certified, or none is.
