@@ -10,12 +10,12 @@ import (
 )
 
 // checkHeld refuses a key for which a certificate of the account's is on hold, whatever the
-// credential, and with a new key too what takes the place of such a one by the main
-// certificate: a hold is an officer's, and not its holder's to undo. A key that nobody
-// has enrolled costs nothing here.
+// credential, and with a new key too what takes the place of such a one on its card by showing
+// another certificate, or by a code for that: a hold is an officer's, and not its holder's
+// to undo. A key that nobody has enrolled costs nothing here with a password or code.
 func (e *Enroller) checkHeld(ctx context.Context, a *application, s *submitted) error {
-	companion := s.profile != a.main && a.id.renewed() != nil
-	if !s.known && !companion {
+	shown := a.id.renewed()
+	if !s.known && shown == nil {
 		return nil
 	}
 	held, err := e.holds.of(ctx, e.store, e.issuer.ID(), a.id.Account.Name)
@@ -27,10 +27,10 @@ func (e *Enroller) checkHeld(ctx context.Context, a *application, s *submitted) 
 			return e.refuseHeld(ctx, &held[i])
 		}
 	}
-	if len(held) == 0 || !companion {
+	if len(held) == 0 || shown == nil {
 		return nil
 	}
-	last, err := e.lastOn(ctx, a.id.Account.Name, s.profile.Name(), a.id.renewed().Card)
+	last, err := e.lastOn(ctx, a.id.Account.Name, s.profile.Name(), shown.Card)
 	if err != nil || last == nil || statusOf(last, s.at) != StatusHeld {
 		return err
 	}

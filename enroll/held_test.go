@@ -80,7 +80,16 @@ func TestHeldMain(t *testing.T) {
 	a.take(issued, ca.CertificateHold)
 	_, err := carol.Submit(ctx, renew(t, a.nonce(carol), keys, false, whole...)...)
 	refused(t, err, 403, "certificate.held")
-	a.enrolledSet(carol) // other keys: who has the password may
+	old, oldKeys := a.enrolledSet(carol) // other keys: who has the password may
+
+	// An earlier one by another key, in force still, does not get it another in its place.
+	later, _ := a.enrolledSet(carol)
+	holder := a.withCertificate(old, oldKeys.keys[0])
+	a.take(later, ca.CertificateHold)
+	_, err = holder.Submit(ctx, trioOf(t, a.nonce(holder), []string{"user"}).requests...)
+	refused(t, err, 403, "certificate.held")
+	a.release(later)
+	must(holder.Submit(ctx, trioOf(t, a.nonce(holder), []string{"user"}).requests...))
 
 	alice, key := a.withPassword("alice"), catest.Key(t)
 	alone := func() []byte {
