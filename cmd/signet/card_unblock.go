@@ -20,7 +20,7 @@ func cardUnblockCommand() *cli.Command {
 		Description: "With --from-ca, for a card whose PUK the CA keeps: an officer has to approve, and the command waits\n" +
 			"for that. Ended and run again, it goes on. The PUK that is released is replaced by another one.",
 		Flags: flags(command.JSON(), serialFlag(),
-			&cli.StringFlag{Name: "pin-file", Usage: "read the new PIN from `FILE`"},
+			&cli.StringFlag{Name: "pin-file", Aliases: []string{"new-pin-file"}, Usage: "read the new PIN from `FILE`"},
 			&cli.StringFlag{Name: "puk-file", Usage: "read the PUK from `FILE`"},
 			&cli.BoolFlag{Name: "from-ca", Usage: "have the CA release the PUK"},
 			&cli.StringFlag{Name: "reason", Usage: "tell the officer `WHY`"},
