@@ -44,13 +44,7 @@ func (r *run) completeSet(ctx context.Context) (*Result, error) {
 	if err := r.clearSlots(ctx, r.entry.Keys, slotsOf(offer)); err != nil {
 		return nil, err
 	}
-	if err := r.generate(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.request(ctx, offer); err != nil {
-		return nil, err
-	}
-	return r.finish(ctx)
+	return r.certify(ctx, offer)
 }
 
 // lacking are the members whose keys are to be made. The others that the card lacks are told of,

@@ -1,6 +1,10 @@
 package ceremony
 
-import "context"
+import (
+	"context"
+
+	"signet/enroll"
+)
 
 // Enroll makes the profile's key on the card, and those of its companions, and gets
 // certificates for them, all or none; or goes on where an earlier run was ended. It fails
@@ -32,6 +36,11 @@ func (r *run) enroll(ctx context.Context) (*Result, error) {
 	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}
+	return r.certify(ctx, offer)
+}
+
+// certify makes the chosen keys, and gets certificates for them onto the card.
+func (r *run) certify(ctx context.Context, offer *enroll.Offer) (*Result, error) {
 	if err := r.generate(ctx); err != nil {
 		return nil, err
 	}

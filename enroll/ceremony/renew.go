@@ -100,13 +100,7 @@ func (r *run) renewKey(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	}
-	if err := r.generate(ctx); err != nil {
-		return nil, err
-	}
-	if err := r.request(ctx, offer); err != nil {
-		return nil, err
-	}
-	return r.finish(ctx)
+	return r.certify(ctx, offer)
 }
 
 // clearOwn sees to what destroying the key in the slot takes: a ticket, unless the key
